@@ -1,0 +1,134 @@
+package cookiestore
+
+import "errors"
+
+// The reasons for which a cookie is refused or a session can't be saved.
+// Test for them with [errors.Is]; the error that carries one says more.
+var (
+	// ErrMalformed means that a cookie does not have the form of one: a part
+	// is missing, is not canonically encoded, or is not a JSON object.
+	ErrMalformed = errors.New("malformed")
+
+	// ErrTampered means that no accepted key gives the signature that the
+	// cookie bears: it was changed, cut short, or signed with another key,
+	// another salt or for a cookie of another name.
+	ErrTampered = errors.New("signature does not match")
+
+	// ErrNoSession means that a store with records has none for a cookie.
+	ErrNoSession = errors.New("no such session")
+
+	// ErrExpired means that the session is over.
+	ErrExpired = errors.New("expired")
+
+	// ErrFuture means that the cookie was signed later than now, by more than
+	// the clock skew allowed between servers.
+	ErrFuture = errors.New("signed in the future")
+
+	// ErrTooLarge means that a cookie exceeds [MaxCookieSize], or that its
+	// payload inflates to more than the store's limit.
+	ErrTooLarge = errors.New("too large")
+
+	// ErrNoKey means that the session has no value under the key asked for.
+	ErrNoKey = errors.New("no such key")
+
+	// ErrType means that the value under a key is not of the type asked for.
+	ErrType = errors.New("another type")
+)
+
+// errorClass tells whose fault an error is, in securecookie's terms.
+type errorClass int
+
+const (
+	decodeError   errorClass = iota // the cookie's: refuse it
+	usageError                      // the program's
+	internalError                   // the machine's
+)
+
+// cookieError is the type of the errors of codecs and stores. It satisfies
+// securecookie.Error, so that code written for that package can sort them.
+type cookieError struct {
+	class  errorClass
+	reason error
+	detail string
+	cause  error
+}
+
+// refuse returns the error for a cookie that must not be believed.
+func refuse(reason error, detail string) error {
+	return &cookieError{class: decodeError, reason: reason, detail: detail}
+}
+
+// usage returns the error for what the program does wrong.
+func usage(detail string) error {
+	return &cookieError{class: usageError, detail: detail}
+}
+
+func (e *cookieError) Error() string {
+	what := "cookiestore: "
+	if e.class == decodeError {
+		what = "cookiestore: cookie refused: "
+	}
+	switch {
+	case e.reason == nil:
+		return what + e.detail
+	case e.detail == "":
+		return what + e.reason.Error()
+	}
+	return what + e.reason.Error() + ": " + e.detail
+}
+
+func (e *cookieError) Unwrap() []error {
+	var all []error
+	for _, err := range []error{e.reason, e.cause} {
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
+func (e *cookieError) IsDecode() bool   { return e.class == decodeError }
+func (e *cookieError) IsUsage() bool    { return e.class == usageError }
+func (e *cookieError) IsInternal() bool { return e.class == internalError }
+func (e *cookieError) Cause() error     { return e.cause }
+
+// IsRefused reports whether err, returned by a [Store] or a codec, is about
+// the cookie and not about the store: the visitor then gets a new session. It
+// holds for an error that wraps [ErrMalformed], [ErrTampered], [ErrNoSession],
+// [ErrExpired] or [ErrFuture], and for those of codecs that say so with
+// securecookie's IsDecode method.
+func IsRefused(err error) bool {
+	var e interface{ IsDecode() bool }
+	if errors.As(err, &e) && e.IsDecode() {
+		return true
+	}
+	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrFuture} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// reasonOf puts an error in one word, for a log.
+func reasonOf(err error) string {
+	for _, known := range []struct {
+		err  error
+		word string
+	}{
+		{ErrTampered, "tampered"},
+		{ErrNoSession, "unknown"},
+		{ErrExpired, "expired"},
+		{ErrFuture, "future"},
+		{ErrTooLarge, "too large"},
+		{ErrMalformed, "malformed"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.word
+		}
+	}
+	if IsRefused(err) {
+		return "refused"
+	}
+	return "failed"
+}
