@@ -1,0 +1,241 @@
+package cookiestore
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Expiry says when a session ends. Make one with [After] or [At], or use
+// [AtBrowserClose] or [Default], and hand it to [Session.SetExpiry]. The zero
+// value is Default.
+//
+// It is kept in the session under [ExpiryKey], as Django keeps it, and holds on
+// the server: a cookie that was copied is worth nothing once its session is
+// over. (Django's own signed cookies don't enforce it: its ticket 27775.)
+type Expiry struct {
+	kind expiryKind
+	age  time.Duration // of kind afterSave
+	at   time.Time     // of kind atTime
+}
+
+type expiryKind uint8
+
+const (
+	byDefault expiryKind = iota
+	atBrowserClose
+	afterSave
+	atTime
+)
+
+var (
+	// Default ends the session as the middleware's options say: after its
+	// maximum age, two weeks unless set. It is Django's set_expiry(None).
+	Default = Expiry{}
+
+	// AtBrowserClose makes the cookie one that the browser forgets when it is
+	// closed. On the server the session ends after the default maximum age,
+	// since a browser may be open for long, and some restore such cookies. It
+	// is Django's set_expiry(0).
+	AtBrowserClose = Expiry{kind: atBrowserClose}
+)
+
+// After ends the session when it has not been saved for d: each save begins the
+// time anew, and so renews the visitor's cookie. It is Django's
+// set_expiry(seconds). Part of a second counts as a whole one, and a session
+// with a d of zero or less is over when it is saved. For Django's
+// set_expiry(timedelta), which later saves don't move, use
+// At(time.Now().Add(d)).
+func After(d time.Duration) Expiry {
+	if d <= 0 {
+		return Expiry{kind: afterSave, age: -time.Second}
+	}
+	whole := d.Truncate(time.Second)
+	if whole < d && whole < maxAge {
+		whole += time.Second
+	}
+	return Expiry{kind: afterSave, age: whole}
+}
+
+// At ends the session at t, to the microsecond, however often it is saved. It
+// is Django's set_expiry(datetime). A time outside of Python's years, 1 to 9999,
+// is taken as the first or the last moment in them.
+//
+// It is kept as Django 4.1 and later keep it with USE_TZ = True. Where a session
+// is shared with an older Django, or one without time zones, which can't read
+// such an expiry and fail, use [After].
+func At(t time.Time) Expiry {
+	t = t.UTC().Truncate(time.Microsecond)
+	switch {
+	case t.Year() < 1:
+		t = time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC)
+	case t.Year() > 9999:
+		t = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	}
+	return Expiry{kind: atTime, at: t}
+}
+
+// String describes the expiry, as "after 30m0s" or "at browser close".
+func (e Expiry) String() string {
+	switch e.kind {
+	case atBrowserClose:
+		return "at browser close"
+	case afterSave:
+		return "after " + e.age.String()
+	case atTime:
+		return "at " + e.at.Format(time.RFC3339)
+	}
+	return "default"
+}
+
+// The keys of a session's dictionary that mean something to this package.
+const (
+	// ExpiryKey is where Django keeps what set_expiry was told: seconds since
+	// the last save, 0 for browser close, or an ISO 8601 time.
+	ExpiryKey = "_session_expiry"
+
+	// createdKey holds the time in Unix seconds at which a session began.
+	// It is there only where [WithLifetime] is used.
+	createdKey = "_session_created"
+)
+
+const (
+	defaultMaxAge    = 14 * 24 * time.Hour
+	defaultClockSkew = time.Minute
+
+	// maxAge is the longest age that is told apart from for ever: over 290
+	// years, the most whole seconds that a time.Duration holds.
+	maxAge = math.MaxInt64 / time.Second * time.Second
+)
+
+// isoTime is how Python's datetime.isoformat() writes a time with its zone, but
+// for the fraction, which time.Parse reads after any seconds.
+const isoTime = "2006-01-02T15:04:05-07:00"
+
+// isoTimes are the forms read: as above, from other writers of ISO 8601, with a
+// zone that has seconds in it, and with none, which is taken as UTC.
+var isoTimes = [...]string{time.RFC3339, "2006-01-02T15:04:05Z07:00:00", "2006-01-02T15:04:05"}
+
+// appendJSON appends what stands under ExpiryKey. Default has no such entry.
+func (e Expiry) appendJSON(dst []byte) []byte {
+	switch e.kind {
+	case atBrowserClose:
+		return append(dst, '0')
+	case afterSave:
+		return strconv.AppendInt(dst, int64(e.age/time.Second), 10)
+	case atTime:
+		layout := isoTime
+		if e.at.Nanosecond() != 0 {
+			layout = "2006-01-02T15:04:05.000000-07:00" // Python has microseconds
+		}
+		dst = append(dst, '"')
+		dst = e.at.AppendFormat(dst, layout)
+		return append(dst, '"')
+	}
+	return append(dst, "null"...)
+}
+
+// parseExpiry reads what stands under ExpiryKey.
+func parseExpiry(value string) (Expiry, error) {
+	switch c := value[0]; {
+	case value == "null":
+		return Default, nil
+	case c == '"':
+		text, _ := decodeString(value)
+		for _, layout := range isoTimes {
+			if t, err := time.Parse(layout, text); err == nil {
+				return At(t), nil
+			}
+		}
+		return Expiry{}, fmt.Errorf("%s is not an ISO 8601 time", ExpiryKey)
+	case c == '-' || isDigit(c):
+		return parseAge(value)
+	}
+	return Expiry{}, fmt.Errorf("%s holds %s, and neither seconds nor a time", ExpiryKey, kindOf(value))
+}
+
+func parseAge(number string) (Expiry, error) {
+	seconds, err := strconv.ParseFloat(number, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange):
+		return Expiry{}, fmt.Errorf("%s is not a number", ExpiryKey)
+	case seconds == 0:
+		return AtBrowserClose, nil
+	case seconds >= maxAge.Seconds():
+		return After(maxAge), nil
+	case seconds < 0:
+		return After(-1), nil
+	case !strings.ContainsAny(number, ".eE"):
+		whole, _ := strconv.ParseInt(number, 10, 64) // as small as that, and exact
+		return After(time.Duration(whole) * time.Second), nil
+	}
+	return After(time.Duration(seconds * float64(time.Second))), nil
+}
+
+// policy is what the middleware's options say of expiry. It is the one place
+// that decides when a session ends.
+type policy struct {
+	age          time.Duration // the default maximum age
+	browserClose bool          // Default is a browser-session cookie
+	lifetime     time.Duration // none if 0
+	renewal      float64       // the part of the age; none if 0
+	skew         time.Duration
+	now          func() time.Time
+}
+
+var defaultPolicy = policy{age: defaultMaxAge, skew: defaultClockSkew, now: time.Now}
+
+// end returns the moment at which a session ends that was last saved at saved
+// and began at created, which counts only where there is a lifetime.
+func (p *policy) end(e Expiry, saved, created time.Time) time.Time {
+	var end time.Time
+	switch e.kind {
+	case atTime:
+		end = e.at
+	case afterSave:
+		end = saved.Add(e.age)
+	default:
+		end = saved.Add(p.age)
+	}
+	if p.lifetime > 0 {
+		if last := created.Add(p.lifetime); last.Before(end) {
+			return last
+		}
+	}
+	return end
+}
+
+// check refuses a session that is over, or that was saved in the future.
+func (p *policy) check(e Expiry, saved, created, now time.Time) error {
+	if saved.After(now.Add(p.skew)) {
+		return refuse(ErrFuture, "signed "+saved.UTC().Format(time.RFC3339))
+	}
+	// A store keeps saved to the second, so up to one is missing from it. As in
+	// Django's max_age, the last second still counts.
+	if e.kind != atTime {
+		now = now.Truncate(time.Second)
+	}
+	if end := p.end(e, saved, created); now.After(end) {
+		return refuse(ErrExpired, "ended "+end.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// closesWithBrowser reports whether the cookie gets no Max-Age and no Expires.
+func (p *policy) closesWithBrowser(e Expiry) bool {
+	return e.kind == atBrowserClose || e.kind == byDefault && p.browserClose
+}
+
+// renewalDue reports whether a session that was only read should be saved
+// again: when more than the part of its age that WithRenewal names has passed.
+// A session that ends at a fixed time gains nothing from it.
+func (p *policy) renewalDue(e Expiry, saved, now time.Time) bool {
+	if p.renewal == 0 || e.kind == atTime {
+		return false
+	}
+	age := p.end(e, saved, saved).Sub(saved)
+	return now.Sub(saved).Seconds() > p.renewal*age.Seconds()
+}
