@@ -1,0 +1,201 @@
+package cookiestore
+
+import (
+	"bytes"
+	"cmp"
+	"compress/zlib"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// The payload of a signed value is the base64url of the data, or a dot and
+// then the base64url of the data's zlib stream. It is what Django's
+// signing.dumps(obj, compress=True) makes of the serialized object.
+
+// MaxCookieSize is the number of bytes of name and value together up to which
+// browsers keep a cookie.
+const MaxCookieSize = 4096
+
+const (
+	defaultCompressOver = 1024
+	defaultMaxInflated  = 64 << 10
+)
+
+// b64 refuses padding and stray bits in the last character. It skips line
+// breaks, as all of encoding/base64 does, so appendDecoded looks for them.
+var b64 = base64.RawURLEncoding.Strict()
+
+// compressionMark stands before the base64 of a zlib stream.
+const compressionMark = '.'
+
+// buffers lends scratch space. Put back only what is not referred to any more.
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+type buffer struct{ b []byte }
+
+// maxPooled keeps a rare huge session from staying in memory for ever.
+const maxPooled = 64 << 10
+
+func getBuffer() *buffer {
+	buf := buffers.Get().(*buffer)
+	buf.b = buf.b[:0]
+	return buf
+}
+
+func (buf *buffer) free() {
+	if cap(buf.b) <= maxPooled {
+		buffers.Put(buf)
+	}
+}
+
+// appendPayload appends the payload of data to dst, deflated if that is worth it.
+func appendPayload(dst, data []byte, threshold int) []byte {
+	packed := getBuffer()
+	defer packed.free()
+	var ok bool
+	if packed.b, ok = appendDeflated(packed.b, data, threshold); ok {
+		return b64.AppendEncode(append(dst, compressionMark), packed.b)
+	}
+	return b64.AppendEncode(dst, data)
+}
+
+// appendDeflated appends the zlib stream of data to dst, if data has more than
+// threshold bytes and the stream is shorter. A negative threshold means never.
+func appendDeflated(dst, data []byte, threshold int) ([]byte, bool) {
+	if threshold < 0 || len(data) <= threshold {
+		return dst, false
+	}
+	z := deflaters.Get().(*deflater)
+	defer deflaters.Put(z)
+	stream := z.deflate(data)
+	// Django compares in the same way: the mark costs one byte.
+	if len(stream) >= len(data)-1 {
+		return dst, false
+	}
+	return append(dst, stream...), true
+}
+
+// appendDecoded appends the data of a payload to dst. It refuses what inflates
+// to more than limit bytes, having held no more than that in memory.
+func appendDecoded(dst, payload []byte, limit int) ([]byte, error) {
+	if bytes.ContainsAny(payload, "\r\n") {
+		return dst, refuse(ErrMalformed, "line break in the payload")
+	}
+	if len(payload) == 0 || payload[0] != compressionMark {
+		data, err := b64.AppendDecode(dst, payload)
+		if err != nil {
+			return dst, refuse(ErrMalformed, "payload is not base64url")
+		}
+		return data, nil
+	}
+	packed := getBuffer()
+	defer packed.free()
+	var err error
+	if packed.b, err = b64.AppendDecode(packed.b, payload[1:]); err != nil {
+		return dst, refuse(ErrMalformed, "payload is not base64url")
+	}
+	return appendInflated(dst, packed.b, limit)
+}
+
+// deflater is a zlib writer with its output, about a megabyte: worth pooling.
+type deflater struct {
+	out bytes.Buffer
+	w   *zlib.Writer
+}
+
+var deflaters = sync.Pool{New: func() any {
+	z := new(deflater)
+	z.w = zlib.NewWriter(&z.out)
+	return z
+}}
+
+// deflate returns the zlib stream of data, valid until the next call.
+func (z *deflater) deflate(data []byte) []byte {
+	z.out.Reset()
+	z.w.Reset(&z.out)
+	// A bytes.Buffer takes every write, so neither call can fail.
+	_, _ = z.w.Write(data)
+	_ = z.w.Close()
+	return z.out.Bytes()
+}
+
+// inflater is a zlib reader with its input.
+type inflater struct {
+	in bytes.Reader
+	r  io.ReadCloser
+}
+
+var inflaters = sync.Pool{New: func() any { return new(inflater) }}
+
+// appendInflated appends what the zlib stream holds to dst.
+func appendInflated(dst, stream []byte, limit int) ([]byte, error) {
+	z := inflaters.Get().(*inflater)
+	defer inflaters.Put(z)
+	z.in.Reset(stream)
+	defer z.in.Reset(nil)
+
+	var err error
+	if z.r == nil {
+		z.r, err = zlib.NewReader(&z.in)
+	} else {
+		err = z.r.(zlib.Resetter).Reset(&z.in, nil)
+	}
+	if err != nil {
+		return dst, refuse(ErrMalformed, "payload is not a zlib stream")
+	}
+
+	// One byte over the limit is enough to know. Short of it, reading on to
+	// the end of the stream makes zlib check its sum.
+	start := len(dst)
+	for {
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, 1024)
+		}
+		room := dst[len(dst):cap(dst)]
+		if left := limit - (len(dst) - start); left < len(room) {
+			room = room[:left+1]
+		}
+		n, err := z.r.Read(room)
+		dst = dst[:len(dst)+n]
+		switch {
+		case len(dst)-start > limit:
+			return dst, refuse(ErrTooLarge, fmt.Sprintf("payload inflates to over %d bytes", limit))
+		case err == io.EOF && z.in.Len() > 0:
+			return dst, refuse(ErrMalformed, "bytes after the zlib stream")
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return dst, refuse(ErrMalformed, "zlib stream is damaged")
+		}
+	}
+}
+
+func refuseTooLong(size int) error {
+	return refuse(ErrTooLarge, fmt.Sprintf("name and value have %d bytes, over %d", size, MaxCookieSize))
+}
+
+// tooLarge says why a session doesn't fit in a cookie, and what to take out.
+func tooLarge(size int, data []byte) error {
+	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
+		"cookie would have %d bytes of name and value, and browsers keep %d; %s", size, MaxCookieSize, largest(string(data)))}
+}
+
+// largest names the keys that take the most room.
+func largest(data string) string {
+	members, err := splitObject(data)
+	if err != nil || len(members) == 0 {
+		return "it has no keys to leave out"
+	}
+	slices.SortStableFunc(members, func(a, b member) int {
+		return cmp.Compare(len(b.token)+len(b.value), len(a.token)+len(a.value))
+	})
+	var parts []string
+	for _, m := range members[:min(3, len(members))] {
+		parts = append(parts, fmt.Sprintf("%q (%d bytes)", m.key, len(m.token)+len(m.value)))
+	}
+	return "largest keys: " + strings.Join(parts, ", ")
+}

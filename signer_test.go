@@ -1,0 +1,309 @@
+package cookiestore
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	_ securecookie.Codec = (*Signer)(nil)
+	_ securecookie.Error = (*cookieError)(nil)
+
+	key1 = bytes.Repeat([]byte("1"), 32)
+	key2 = bytes.Repeat([]byte("2"), 32)
+	key3 = bytes.Repeat([]byte("3"), 32)
+
+	signedAt = time.Unix(1_800_000_000, 0)
+)
+
+func newSigner(tb testing.TB, key []byte, fallbacks ...[]byte) *Signer {
+	tb.Helper()
+	s, err := NewSigner(key, fallbacks...)
+	require.NoError(tb, err)
+	s.now = func() time.Time { return signedAt }
+	return s
+}
+
+func TestSignAndVerify(t *testing.T) {
+	s := newSigner(t, key1)
+	for _, payload := range []string{"", "e30", ".x", "a:b:c", "any text \x00 at all"} {
+		value := s.Sign("sessionid", payload, signedAt)
+		require.True(t, strings.HasPrefix(value, payload+":1xocE4:"), value)
+		got, err := s.Verify("sessionid", value)
+		require.NoError(t, err)
+		require.Equal(t, Signed{Payload: payload, At: signedAt, Key: 0}, got)
+	}
+	got, err := s.Verify("sessionid", s.Sign("sessionid", "x", time.Unix(-5, 0)))
+	require.NoError(t, err)
+	require.Equal(t, int64(0), got.At.Unix(), "a time before 1970 counts as 1970")
+}
+
+// A value that Django's documentation-style session {"num_visits": 1} has.
+func TestDjangoSignature(t *testing.T) {
+	s, err := NewDjangoSigner(DjangoCookieSalt, []byte("r_iGp@58WAm!dX3a5ID)nOdcd*bWB2d^C4@(DSDC6Lc1-mxLpQ"))
+	require.NoError(t, err)
+	const want = "eyJudW1fdmlzaXRzIjoxfQ:1fPj03:3Nu5Hmzye20IZTdt9QReim3P2S2gToTuMTN-3H8rgwI"
+	require.Equal(t, want, s.Sign("any name", "eyJudW1fdmlzaXRzIjoxfQ", time.Unix(1528093791, 0)))
+	got, err := s.Verify("another name", want)
+	require.NoError(t, err)
+	require.Equal(t, Signed{Payload: "eyJudW1fdmlzaXRzIjoxfQ", At: time.Unix(1528093791, 0)}, got)
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	s := newSigner(t, key1)
+	good := s.Sign("sessionid", "eyJhIjoxfQ", signedAt)
+	// signed makes a value whose signature is right over any text.
+	signed := func(text string) string {
+		m := s.keys.Load().derived(s, "sessionid")[0].Get().(*mac)
+		return text + ":" + string(m.sign([]byte(text)))
+	}
+	_, err := s.Verify("sessionid", signed("e30:1"))
+	require.NoError(t, err)
+
+	type refusal struct {
+		name, value string
+		reason      error
+	}
+	tests := []refusal{
+		{"nothing", "", ErrMalformed},
+		{"no colon", "abc", ErrMalformed},
+		{"colons alone", "::", ErrTampered},
+		{"no timestamp", signed("e30"), ErrMalformed},
+		{"an empty timestamp", signed("e30:"), ErrMalformed},
+		{"a timestamp with a leading zero", signed("e30:01"), ErrMalformed},
+		{"a timestamp with a sign", signed("e30:-1"), ErrMalformed},
+		{"a timestamp past int64", signed("e30:" + strings.Repeat("z", 11)), ErrMalformed},
+		{"a timestamp of twelve digits", signed("e30:" + strings.Repeat("1", 12)), ErrMalformed},
+		{"a timestamp that is no base62", signed("e30:1_0"), ErrMalformed},
+		{"an empty signature", good[:strings.LastIndexByte(good, ':')+1], ErrTampered},
+		{"a padded signature", good + "=", ErrTampered},
+		{"a signature with a line break", good + "\n", ErrTampered},
+		{"a longer signature", good + "A", ErrTampered},
+		{"a shorter signature", good[:len(good)-1], ErrTampered},
+		{"a space before", " " + good, ErrTampered},
+		{"another key's signature", newSigner(t, key2).Sign("sessionid", "eyJhIjoxfQ", signedAt), ErrTampered},
+		{"a signature for another name", s.Sign("other", "eyJhIjoxfQ", signedAt), ErrTampered},
+	}
+	for i := range good {
+		for _, c := range []byte{'A', 'z', ':', '.', '=', 0, 0xff} {
+			if changed := good[:i] + string(c) + good[i+1:]; changed != good {
+				tests = append(tests, refusal{fmt.Sprintf("character %d as %q", i, c), changed, ErrTampered})
+			}
+		}
+	}
+	for _, test := range tests {
+		_, err := s.Verify("sessionid", test.value)
+		assert.ErrorIs(t, err, test.reason, test.name)
+		assert.True(t, IsRefused(err), test.name)
+	}
+	// The last character of 32 bytes in base64 has two bits to spare: no other
+	// spelling of the same bytes is accepted.
+	last := strings.IndexByte(base64URL, good[len(good)-1])
+	for spare := 1; spare < 4; spare++ {
+		_, err := s.Verify("sessionid", good[:len(good)-1]+string(base64URL[last^spare]))
+		require.ErrorIs(t, err, ErrTampered)
+	}
+}
+
+const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func TestKeyRotation(t *testing.T) {
+	s := newSigner(t, key1)
+	byKey1 := s.Sign("n", "x", signedAt)
+	keyOf := func(value string) int {
+		got, err := s.Verify("n", value)
+		if err != nil {
+			require.ErrorIs(t, err, ErrTampered)
+			return -1
+		}
+		return got.Key
+	}
+	require.NoError(t, s.SetKeys(key2, key3, key1))
+	byKey2 := s.Sign("n", "x", signedAt)
+	require.Equal(t, []int{2, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
+	require.NoError(t, s.SetKeys(key2))
+	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
+
+	require.ErrorContains(t, s.SetKeys(key3, key2, []byte("short")), "fallback key 2 has 5 bytes")
+	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)}, "after an error the keys are as before")
+
+	mine := bytes.Clone(key2)
+	require.NoError(t, s.SetKeys(mine))
+	mine[0] = 'x'
+	require.Equal(t, 0, keyOf(byKey2), "the signer has a copy of the key")
+}
+
+func TestKeysAreReplacedWhileInUse(t *testing.T) {
+	s := newSigner(t, key1, key2)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// Both keys are always accepted, whichever signs.
+				name := fmt.Sprint("cookie", i%3)
+				_, err := s.Verify(name, s.Sign(name, "payload", signedAt))
+				if !assert.NoError(t, err) {
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		require.NoError(t, s.SetKeys(key2, key1))
+		require.NoError(t, s.SetKeys(key1, key2))
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestNamesDontFillTheMemory(t *testing.T) {
+	s := newSigner(t, key1)
+	for i := range 3 * maxNames {
+		name := fmt.Sprint("cookie", i)
+		_, err := s.Verify(name, s.Sign(name, "x", signedAt))
+		require.NoError(t, err)
+	}
+	require.Len(t, *s.keys.Load().byName.Load(), maxNames)
+}
+
+func TestSignerAsCodec(t *testing.T) {
+	type user struct {
+		ID   int
+		Name string
+	}
+	django, err := NewDjangoSigner("salt", []byte("secret"))
+	require.NoError(t, err)
+	for _, s := range []*Signer{newSigner(t, key1), django} {
+		value, err := s.Encode("user", user{7, "Ömer 😀"})
+		require.NoError(t, err)
+		var got user
+		require.NoError(t, s.Decode("user", value, &got))
+		require.Equal(t, user{7, "Ömer 😀"}, got)
+
+		// As gorilla/sessions' CookieStore does it.
+		values := map[any]any{"id": 7, "name": "Ankit", "big": 1<<53 + 1, "price": 2.0}
+		value, err = securecookie.EncodeMulti("session", values, s)
+		require.NoError(t, err)
+		back := map[any]any{}
+		require.NoError(t, securecookie.DecodeMulti("session", value, &back, s))
+		require.Equal(t, values, back)
+
+		var fresh map[any]any
+		require.NoError(t, s.Decode("session", value, &fresh))
+		require.Equal(t, values, fresh)
+	}
+	value, err := django.Encode("x", map[string]any{"a": "é"})
+	require.NoError(t, err)
+	v, err := django.Verify("x", value)
+	require.NoError(t, err)
+	data, err := appendDecoded(nil, []byte(v.Payload), 100)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":"\u00e9"}`, string(data))
+}
+
+func TestSignerAsCodecRefuses(t *testing.T) {
+	s := newSigner(t, key1)
+	clock := signedAt
+	s.now = func() time.Time { return clock }
+	good, err := s.Encode("n", map[string]int{"a": 1})
+	require.NoError(t, err)
+
+	for _, test := range []struct {
+		name   string
+		value  string
+		after  time.Duration
+		reason error
+	}{
+		{"what is two weeks old is accepted", good, 14 * 24 * time.Hour, nil},
+		{"what is older is expired", good, 14*24*time.Hour + time.Second, ErrExpired},
+		{"what is a minute early is accepted", good, -time.Minute, nil},
+		{"what is earlier is refused", good, -time.Minute - time.Second, ErrFuture},
+		{"what is tampered with is refused", good[1:], 0, ErrTampered},
+		{"what is too long is refused", strings.Repeat("x", MaxCookieSize), 0, ErrTooLarge},
+		{"what is no base64 is refused", s.Sign("n", "!", signedAt), 0, ErrMalformed},
+		{"what is no JSON is refused", s.Sign("n", "e3", signedAt), 0, ErrMalformed},
+		{"what is no object does not fit", s.Sign("n", "W10", signedAt), 0, ErrType},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock = signedAt.Add(test.after)
+			var dst map[string]int
+			err := s.Decode("n", test.value, &dst)
+			if test.reason == nil {
+				require.NoError(t, err)
+				require.Equal(t, map[string]int{"a": 1}, dst)
+				return
+			}
+			require.ErrorIs(t, err, test.reason)
+			require.True(t, IsRefused(err))
+		})
+	}
+	clock = signedAt.Add(100 * 365 * 24 * time.Hour)
+	var dst map[string]int
+	s.SetMaxAge(0)
+	require.NoError(t, s.Decode("n", good, &dst), "no limit")
+	s.SetMaxAge(time.Hour)
+	require.ErrorIs(t, s.Decode("n", good, &dst), ErrExpired)
+
+	clock = signedAt
+	var loose map[any]any
+	require.ErrorIs(t, s.Decode("n", s.Sign("n", "W10", signedAt), &loose), ErrMalformed)
+
+	for _, test := range []struct {
+		name  string
+		value any
+		is    error
+	}{
+		{"a value that JSON can't hold", make(chan int), nil},
+		{"a key that JSON can't have", map[any]any{1.5: 1}, nil},
+		{"a value that is too large", incompressible(4000), ErrTooLarge},
+	} {
+		_, err := s.Encode("n", test.value)
+		require.Error(t, err, test.name)
+		require.False(t, IsRefused(err), test.name)
+		if test.is != nil {
+			require.ErrorIs(t, err, test.is, test.name)
+		}
+	}
+	_, err = s.Encode("n", strings.Repeat("x", 4000))
+	require.NoError(t, err, "this one compresses")
+}
+
+// incompressible returns n different short strings.
+func incompressible(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%x", i*i*7919)
+	}
+	return out
+}
+
+func TestBase62(t *testing.T) {
+	for _, test := range []struct {
+		n    int64
+		text string
+	}{{0, "0"}, {9, "9"}, {10, "A"}, {35, "Z"}, {36, "a"}, {61, "z"}, {62, "10"}, {1528093791, "1fPj03"}, {math.MaxInt64, "AzL8n0Y58m7"}} {
+		require.Equal(t, test.text, string(appendBase62(nil, test.n)))
+		n, ok := parseBase62([]byte(test.text))
+		require.True(t, ok)
+		require.Equal(t, test.n, n)
+	}
+	for _, text := range []string{"", "00", "01", "-1", "+1", "1.", " 1", "é", "AzL8n0Y58m8", "zzzzzzzzzzz", "111111111111"} {
+		_, ok := parseBase62([]byte(text))
+		require.False(t, ok, text)
+	}
+}
