@@ -1,0 +1,119 @@
+package cookiestore
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// A Codec makes cookie values and reads them. It has the methods of
+// securecookie.Codec, so that whatever is one is the other; it is written out
+// here to keep encoding/gob, which securecookie imports, out of programs that
+// don't use it.
+type Codec interface {
+	Encode(name string, value any) (string, error)
+	Decode(name, value string, dst any) error
+}
+
+var _ Codec = (*Signer)(nil)
+
+// A codec is what a CookieStore needs of one: the time of signing, too.
+type codec interface {
+	load(name, value string, maxInflated int) (Record, error)
+	save(name string, data []byte, at time.Time, compressOver int) (string, error)
+}
+
+// signerCodec is the store's own format.
+type signerCodec struct{ *Signer }
+
+func (c signerCodec) load(name, value string, maxInflated int) (Record, error) {
+	buf, data := getBuffer(), getBuffer()
+	defer buf.free()
+	defer data.free()
+	buf.b = append(buf.b, value...)
+	v, err := c.verify(name, buf.b)
+	if err != nil {
+		return Record{}, err
+	}
+	if data.b, err = appendDecoded(data.b, v.payload, maxInflated); err != nil {
+		return Record{}, err
+	}
+	return Record{Data: string(data.b), Saved: time.Unix(v.at, 0), Resave: v.key > 0}, nil
+}
+
+func (c signerCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {
+	buf := getBuffer()
+	defer buf.free()
+	buf.b = appendPayload(buf.b, data, compressOver)
+	buf.b = c.appendSignature(buf.b, name, at)
+	return string(buf.b), nil
+}
+
+// foreignCodec wraps a Codec that can't tell when it signed. Its values are
+//
+//	timestamp ":" data            or
+//	timestamp ":." zlib stream
+type foreignCodec struct{ Codec }
+
+func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) {
+	var text []byte
+	if err := c.Decode(name, value, &text); err != nil {
+		// Whatever it is that the codec can't read, it is no session.
+		return Record{}, &cookieError{class: decodeError, detail: err.Error(), cause: err}
+	}
+	stamp, data, ok := bytes.Cut(text, []byte(":"))
+	at, isTime := parseBase62(stamp)
+	if !ok || !isTime {
+		return Record{}, refuse(ErrMalformed, "no timestamp")
+	}
+	if packed, ok := bytes.CutPrefix(data, []byte{compressionMark}); ok {
+		var err error
+		if data, err = appendInflated(nil, packed, maxInflated); err != nil {
+			return Record{}, err
+		}
+	}
+	return Record{Data: string(data), Saved: time.Unix(at, 0)}, nil
+}
+
+func (c foreignCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {
+	text := append(appendBase62(nil, max(at.Unix(), 0)), ':')
+	if packed, ok := appendDeflated(append(text, compressionMark), data, compressOver); ok {
+		text = packed
+	} else {
+		text = append(text, data...)
+	}
+	value, err := c.Encode(name, text)
+	if err != nil {
+		return "", &cookieError{class: usageError, detail: fmt.Sprintf(
+			"codec can't encode a session of %d bytes: %v; %s", len(data), err, largest(string(data))), cause: err}
+	}
+	return value, nil
+}
+
+// loadLegacy tries the codecs in turn on a cookie that isn't in the store's own
+// format. A Signer tells when it was signed; any other judges by itself.
+func loadLegacy(codecs []Codec, name, value string, maxInflated int) (Record, bool) {
+	for _, c := range codecs {
+		if signer, ok := c.(*Signer); ok {
+			if rec, err := (signerCodec{signer}).load(name, value, maxInflated); err == nil {
+				rec.Resave = true
+				return rec, true
+			}
+			continue
+		}
+		var values looseMap
+		if c.Decode(name, value, &values) != nil {
+			continue
+		}
+		named, err := stringKeys(values)
+		if err != nil {
+			continue
+		}
+		data, err := appendValue(nil, named)
+		if err != nil {
+			continue
+		}
+		return Record{Data: string(data), Resave: true}, true
+	}
+	return Record{}, false
+}

@@ -1,0 +1,309 @@
+// Package cookiestore is Django's session framework for Go, with no server
+// table: a visitor's session is a dictionary, serialized as JSON, signed, and
+// kept in the visitor's own cookie.
+//
+//	store, err := cookiestore.New(key) // at least 32 random bytes
+//	...
+//	handler := cookiestore.Middleware(store)(mux)
+//
+//	func home(w http.ResponseWriter, r *http.Request) {
+//		session := cookiestore.FromContext(r.Context())
+//		visits := cookiestore.Get(session, "num_visits", 0) + 1
+//		session.Set("num_visits", visits)
+//		session.SetExpiry(cookiestore.After(30 * time.Minute))
+//		fmt.Fprintf(w, "You have visited this page %d times.\n", visits)
+//	}
+//
+// # Sessions
+//
+// A handler gets its [Session] from [FromContext]. It is loaded when it is first
+// used, and saved, if it was changed, just before the first byte of the response.
+// If it can't be saved, the visitor gets an error in place of the page: see
+// [Middleware]. Code without an http.Handler uses a [Manager].
+//
+// # Expiry
+//
+// A session ends two weeks after it was last saved, unless [WithMaxAge] or
+// [Session.SetExpiry] says otherwise. The end holds on the server, for every kind
+// of [Expiry]. [WithRenewal] keeps visitors who only read, and [WithLifetime] ends
+// sessions that are always used.
+//
+// # Keys
+//
+// Whoever knows the key can make any session. Make it of random bytes, keep it out
+// of the source code, and use the same one on all servers. [CookieStore.SetKeys]
+// and [WithFallbackKeys] change it without logging anybody out.
+//
+// # What a cookie can't do
+//
+// The visitor can read the session, unless [NewWithCodec] encrypts it; can send an
+// older one again until it expires; and has at most [MaxCookieSize] bytes of it.
+// Who needs more needs a [Store] with records on the server.
+//
+// # Compatibility
+//
+// The format is that of Django's signing module, which [Signer] describes. With
+// [WithDjango], a Go program and a Django site share one session.
+// [WithLegacyCodecs] reads the cookies of gorilla/sessions.
+package cookiestore
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Store keeps sessions between requests: all of them in the visitor's cookie,
+// as a [CookieStore] does, or in a database under a key that the cookie holds.
+//
+// A Store knows nothing of HTTP and does not judge whether a session is over;
+// the middleware does both. Its methods must be safe for concurrent use.
+type Store interface {
+	// Load returns the session that the value of a visitor's cookie stands
+	// for. An error for which [IsRefused] holds, such as one that wraps
+	// [ErrNoSession], means that there is none, and the visitor gets a new
+	// session; any other, that the store failed, and the visitor gets an error.
+	Load(ctx context.Context, name, value string) (Record, error)
+
+	// Save keeps the session and returns the value of the visitor's new
+	// cookie, of the characters that a cookie can hold (RFC 6265, section
+	// 4.1.1). On an error the session is as it was before.
+	Save(ctx context.Context, name string, rec Record) (value string, err error)
+
+	// Delete forgets the session that Load has returned for the value.
+	Delete(ctx context.Context, name, value string) error
+
+	// ClearExpired removes the sessions that are over, as Django's
+	// clearsessions does.
+	ClearExpired(ctx context.Context) error
+}
+
+// A Record is what a [Store] keeps of a session.
+type Record struct {
+	// Data is the dictionary: a JSON object in UTF-8.
+	Data string
+
+	// Saved is when the session was last saved: for Save, now. A store may
+	// keep it to the second. From Load, the zero time means that the store
+	// can't tell; it then counts as now.
+	Saved time.Time
+
+	// Resave is for Load: what was read should be saved again with the next
+	// response, because its key or its format is an old one.
+	Resave bool
+
+	// The rest is for Save.
+
+	// Cookie is the value of the visitor's cookie that the session was loaded
+	// from, or that the last Save returned; "" is a session that the store
+	// hasn't seen. Base is the Data of then: what differs from it was changed.
+	Cookie, Base string
+
+	// NewKey asks a store with records to keep the session under a new key,
+	// and to forget what it was kept under: for [Session.CycleKey], and for
+	// [Session.Flush] if something was set afterwards.
+	NewKey bool
+
+	// Expires is when the session is over. BrowserClose says that its cookie
+	// is one that the browser forgets when it is closed.
+	Expires      time.Time
+	BrowserClose bool
+}
+
+// A CookieStore keeps the whole session in the visitor's cookie, signed, in the
+// format that [Signer] describes. It keeps nothing on the server.
+//
+// What that means: the visitor can read the session (unless the codec encrypts
+// it, see [NewWithCodec]) but not change it; a session has to fit in
+// [MaxCookieSize]; of two requests at the same time that change one session, the
+// later response wins; and the cookie of a session that was flushed works until
+// it expires, for whoever has kept it.
+type CookieStore struct {
+	codec        codec
+	signer       *Signer // nil with another codec
+	legacy       []Codec
+	ascii        bool // write JSON in ASCII
+	compressOver int
+	maxInflated  int
+}
+
+var _ Store = (*CookieStore)(nil)
+
+// A StoreOption is an option of [New] and [NewWithCodec].
+type StoreOption func(*storeOptions)
+
+type storeOptions struct {
+	fallbacks    [][]byte
+	django       bool
+	legacy       []Codec
+	compressOver int
+	maxInflated  int
+}
+
+// WithFallbackKeys accepts cookies that were signed with these keys, newest
+// first, and signs them anew with the primary key when they are next read. It is
+// Django's SECRET_KEY_FALLBACKS. Default: none.
+func WithFallbackKeys(keys ...[]byte) StoreOption {
+	return func(o *storeOptions) { o.fallbacks = append(o.fallbacks, keys...) }
+}
+
+// WithDjango reads and writes the cookies of a Django site whose settings have
+//
+//	SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+//
+// The key is then Django's SECRET_KEY, of any length, and the fallback keys its
+// SECRET_KEY_FALLBACKS. JSON is written in ASCII, since Django reads it as
+// Latin-1. The cookie's name and attributes are Django's by default, but for
+// Secure; see [WithName] and the options after it.
+//
+// Two things differ. A time that Django writes without a zone (USE_TZ = False) is
+// taken as UTC. And what is no JSON, NaN and Infinity, which Python writes all the
+// same, makes a cookie refused. For the other direction, see [At].
+func WithDjango() StoreOption {
+	return func(o *storeOptions) { o.django = true }
+}
+
+// WithLegacyCodecs reads the cookies that the store's own format doesn't cover
+// with these codecs, such as those of gorilla/sessions' CookieStore, and writes
+// them in the store's own format when they are next read: a site can move to
+// this package and log nobody out. Such a cookie is a gob or JSON map; values
+// that JSON can't hold, or keys that are neither strings nor integers, make it
+// refused. Its age is the codec's to judge. A [Signer] among the codecs reads
+// sessions as another store with it wrote them. Default: none.
+func WithLegacyCodecs(codecs ...Codec) StoreOption {
+	return func(o *storeOptions) { o.legacy = append(o.legacy, codecs...) }
+}
+
+// WithCompressionOver tries zlib on sessions of more than n bytes of JSON, and
+// keeps the result where it is shorter. Below, it gains little and costs more
+// than all the rest of a request. Zero tries it always, as Django does; a
+// negative n, never. Both forms are read in any case. Default: 1024.
+func WithCompressionOver(n int) StoreOption {
+	return func(o *storeOptions) { o.compressOver = n }
+}
+
+// WithMaxInflated refuses cookies whose payload inflates to more than n bytes;
+// a small cookie could otherwise fill the memory. Sessions with more JSON than
+// that are not saved. Default: 64 KiB.
+func WithMaxInflated(n int) StoreOption {
+	return func(o *storeOptions) { o.maxInflated = n }
+}
+
+// New returns a store that signs cookies with key, of at least [MinKeySize]
+// random bytes, the same on every server and after every restart. Make it once
+// (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`), and keep it
+// where the program's other secrets are.
+func New(key []byte, options ...StoreOption) (*CookieStore, error) {
+	o := collect(options)
+	var signer *Signer
+	var err error
+	if o.django {
+		signer, err = NewDjangoSigner(DjangoCookieSalt, key, o.fallbacks...)
+	} else {
+		signer, err = NewSigner(key, o.fallbacks...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newStore(signerCodec{signer}, signer, o)
+}
+
+// NewWithCodec returns a store with another codec in place of the [Signer]. With
+// securecookie.New(hashKey, blockKey) the session is encrypted too, so that the
+// visitor can't read it. Whatever signs must also refuse what is tampered with.
+//
+// The codec is handed a []byte, so any serializer of securecookie will do;
+// NopEncoder gives the shortest cookies. The time of signing goes into those
+// bytes, since a codec can't tell its own: the session's expiry holds as with
+// the Signer, and so does the codec's own (securecookie: MaxAge, 30 days unless
+// set). [WithFallbackKeys] and [WithDjango] are the Signer's, and an error here.
+func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
+	o := collect(options)
+	switch {
+	case c == nil:
+		return nil, usage("NewWithCodec needs a codec")
+	case o.django || o.fallbacks != nil:
+		return nil, usage("WithDjango and WithFallbackKeys are for New: another codec has its own format and keys")
+	}
+	if signer, ok := c.(*Signer); ok {
+		return newStore(signerCodec{signer}, signer, o)
+	}
+	return newStore(foreignCodec{c}, nil, o)
+}
+
+func collect(options []StoreOption) *storeOptions {
+	o := &storeOptions{compressOver: defaultCompressOver, maxInflated: defaultMaxInflated}
+	for _, option := range options {
+		option(o)
+	}
+	return o
+}
+
+func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
+	if o.maxInflated < 1 {
+		return nil, usage(fmt.Sprintf("WithMaxInflated(%d) leaves room for no session", o.maxInflated))
+	}
+	return &CookieStore{
+		codec:        c,
+		signer:       signer,
+		legacy:       o.legacy,
+		ascii:        signer != nil && signer.ascii,
+		compressOver: o.compressOver,
+		maxInflated:  o.maxInflated,
+	}, nil
+}
+
+// SetKeys replaces the signing keys while the store is in use; see
+// [Signer.SetKeys]. With a codec that is no Signer it is an error.
+func (c *CookieStore) SetKeys(key []byte, fallbacks ...[]byte) error {
+	if c.signer == nil {
+		return usage("SetKeys is for stores that sign with a Signer: this one's codec has the keys")
+	}
+	return c.signer.SetKeys(key, fallbacks...)
+}
+
+// Load verifies the value of a cookie and returns the session in it. All errors
+// are refusals: [ErrTampered], [ErrMalformed] or [ErrTooLarge], or what another
+// codec says. Whether the session is over is for the middleware to judge.
+func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error) {
+	if size := len(name) + len(value); size > MaxCookieSize {
+		return Record{}, refuseTooLong(size)
+	}
+	rec, err := c.codec.load(name, value, c.maxInflated)
+	if err != nil && len(c.legacy) > 0 {
+		if old, ok := loadLegacy(c.legacy, name, value, c.maxInflated); ok {
+			return old, nil
+		}
+	}
+	return rec, err
+}
+
+// Save returns the value of the cookie that holds the session. A session that
+// does not fit is [ErrTooLarge], in an error that names its largest keys.
+func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, error) {
+	data := getBuffer()
+	defer data.free()
+	if c.ascii {
+		data.b = appendASCII(data.b, rec.Data)
+	} else {
+		data.b = append(data.b, rec.Data...)
+	}
+	if len(data.b) > c.maxInflated {
+		return "", &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
+			"session has %d bytes of JSON, and %d could be read back; %s", len(data.b), c.maxInflated, largest(rec.Data))}
+	}
+	value, err := c.codec.save(name, data.b, rec.Saved, c.compressOver)
+	if err != nil {
+		return "", err
+	}
+	if size := len(name) + len(value); size > MaxCookieSize {
+		return "", tooLarge(size, data.b)
+	}
+	return value, nil
+}
+
+// Delete has nothing to do: the cookie is all there is.
+func (c *CookieStore) Delete(context.Context, string, string) error { return nil }
+
+// ClearExpired has nothing to do: there are no records.
+func (c *CookieStore) ClearExpired(context.Context) error { return nil }

@@ -1,0 +1,354 @@
+package cookiestore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Manager loads and saves the sessions that belong to one cookie, by the
+// rules that its options set. [Middleware] has one of its own; make one with
+// [NewManager] for code that has no http.Handler: a function that gets an API
+// Gateway event, a job, a test.
+//
+// A Manager is safe for concurrent use.
+type Manager struct {
+	store        Store
+	cookie       http.Cookie // a cookie without value and times
+	attributes   string      // "; Path=/; HttpOnly..." of cookie
+	rules        policy
+	everyRequest bool
+	logger       *slog.Logger
+	onError      func(http.ResponseWriter, *http.Request, error)
+}
+
+// An Option is an option of [Middleware] and [NewManager].
+type Option func(*Manager)
+
+// WithName names the cookie. The prefixes __Host-, __Secure-, __Http- and
+// __Host-Http- make browsers hold it to the rules that they stand for. It is
+// Django's SESSION_COOKIE_NAME. Default: sessionid.
+func WithName(name string) Option { return func(m *Manager) { m.cookie.Name = name } }
+
+// WithPath has the browser send the cookie only to URLs under this path. It is
+// Django's SESSION_COOKIE_PATH. Default: /, the whole site.
+func WithPath(path string) Option { return func(m *Manager) { m.cookie.Path = path } }
+
+// WithDomain has the browser send the cookie to this domain and all below it.
+// It is Django's SESSION_COOKIE_DOMAIN. Default: none, so that only the very
+// host that set it gets it.
+func WithDomain(domain string) Option { return func(m *Manager) { m.cookie.Domain = domain } }
+
+// WithSecure says whether the browser sends the cookie over HTTPS alone. It is
+// Django's SESSION_COOKIE_SECURE. Default: true, unlike Django. Switch it off
+// for plain HTTP in development, where browsers and curl would drop the cookie.
+func WithSecure(secure bool) Option { return func(m *Manager) { m.cookie.Secure = secure } }
+
+// WithHTTPOnly says whether the cookie is kept from scripts in the page. It is
+// Django's SESSION_COOKIE_HTTPONLY. Default: true.
+func WithHTTPOnly(httpOnly bool) Option { return func(m *Manager) { m.cookie.HttpOnly = httpOnly } }
+
+// WithSameSite says with which requests from other sites the browser sends the
+// cookie. It is Django's SESSION_COOKIE_SAMESITE. Default: Lax. None needs
+// Secure; http.SameSiteDefaultMode leaves the attribute out.
+func WithSameSite(mode http.SameSite) Option { return func(m *Manager) { m.cookie.SameSite = mode } }
+
+// WithPartitioned keeps a cookie apart for each site that embeds this one
+// (CHIPS). It needs Secure. Default: off.
+func WithPartitioned() Option { return func(m *Manager) { m.cookie.Partitioned = true } }
+
+// WithMaxAge sets how long a session lasts after it was saved, unless
+// [Session.SetExpiry] says otherwise; to the second. It is Django's
+// SESSION_COOKIE_AGE. Default: two weeks.
+func WithMaxAge(d time.Duration) Option { return func(m *Manager) { m.rules.age = d } }
+
+// WithExpireAtBrowserClose makes the cookie one that the browser forgets when it
+// is closed, unless [Session.SetExpiry] says otherwise. On the server the
+// maximum age holds all the same. It is Django's
+// SESSION_EXPIRE_AT_BROWSER_CLOSE. Default: off.
+func WithExpireAtBrowserClose() Option { return func(m *Manager) { m.rules.browserClose = true } }
+
+// WithSaveEveryRequest saves the session and sends its cookie with every
+// response, so that its age counts from the last visit. It is Django's
+// SESSION_SAVE_EVERY_REQUEST. Default: off. See [WithRenewal] for the same with
+// fewer cookies.
+func WithSaveEveryRequest() Option { return func(m *Manager) { m.everyRequest = true } }
+
+// WithRenewal saves a session that was only read, too, when more than this part
+// of its age has passed, so that an active visitor is not logged out and not
+// every response carries a cookie: with 0.5 and two weeks, once in a week.
+// Default: 0, off; at most 1. A session that was set to end [At] a time is not
+// renewed.
+func WithRenewal(part float64) Option { return func(m *Manager) { m.rules.renewal = part } }
+
+// WithLifetime ends every session this long after it began, however often it is
+// saved. Its beginning is kept in the session under "_session_created", for a
+// session older than this option from when it was last saved. [Session.Flush]
+// begins a new one. Default: 0, no such limit.
+func WithLifetime(d time.Duration) Option { return func(m *Manager) { m.rules.lifetime = d } }
+
+// WithClockSkew sets how far in the future a session may have been saved, by a
+// server whose clock is ahead. Default: one minute.
+func WithClockSkew(d time.Duration) Option { return func(m *Manager) { m.rules.skew = d } }
+
+// WithClock replaces time.Now, for tests.
+func WithClock(now func() time.Time) Option { return func(m *Manager) { m.rules.now = now } }
+
+// WithLogger sets where cookies that are refused and sessions that can't be
+// saved are logged, with the reason and the session's keys that matter, and never
+// with a signing key or a value. A session that is over is logged as information,
+// any other refusal as a warning, what is not saved as an error. Default:
+// slog.Default(), as it is at the time.
+func WithLogger(logger *slog.Logger) Option { return func(m *Manager) { m.logger = logger } }
+
+// WithErrorHandler answers the request where the session can't be loaded or
+// saved, in place of the handler, which then has written nothing yet. Default:
+// status 500 with a plain sentence. The error is logged in any case.
+func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
+	return func(m *Manager) { m.onError = h }
+}
+
+// NewManager returns a Manager for the store. Options that contradict each
+// other, so that browsers would drop the cookie or no session could last, are
+// an error.
+func NewManager(store Store, options ...Option) (*Manager, error) {
+	m := &Manager{
+		store: store,
+		cookie: http.Cookie{
+			Name:     "sessionid",
+			Path:     "/",
+			Secure:   true,
+			HttpOnly: true,
+			SameSite: http.SameSiteLaxMode,
+		},
+		rules:   defaultPolicy,
+		onError: replyNotSaved,
+	}
+	for _, option := range options {
+		option(m)
+	}
+	m.rules.age = m.rules.age.Truncate(time.Second)
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	// net/http writes name=value and then the attributes.
+	line := m.cookie
+	line.Value = "v"
+	_, m.attributes, _ = strings.Cut(line.String(), "=v")
+	return m, nil
+}
+
+func replyNotSaved(w http.ResponseWriter, _ *http.Request, _ error) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, "The session could not be saved. Nothing was changed; please try again.", http.StatusInternalServerError)
+}
+
+// check looks for contradictions between options. The rules of the prefixes are
+// those of RFC 6265bis, which compares them without regard to case.
+func (m *Manager) check() error {
+	if m.store == nil {
+		return usage("the store is nil")
+	}
+	c := &m.cookie
+	lower := strings.ToLower(c.Name)
+	host := strings.HasPrefix(lower, "__host-")
+	script := strings.HasPrefix(lower, "__http-") || strings.HasPrefix(lower, "__host-http-")
+	secure := strings.HasPrefix(lower, "__secure-") || host || script
+	probe := *c
+	probe.Value = "v"
+	for _, rule := range []struct {
+		broken bool
+		what   string
+	}{
+		{secure && !c.Secure, "its prefix needs Secure"},
+		{script && !c.HttpOnly, "its prefix needs HttpOnly"},
+		{host && c.Domain != "", fmt.Sprintf("the prefix __Host- allows no Domain, and it is %q", c.Domain)},
+		{host && c.Path != "/", fmt.Sprintf(`the prefix __Host- needs the Path "/", and it is %q`, c.Path)},
+		{c.Path == "" || c.Path[0] != '/', fmt.Sprintf("Path %q does not begin with a slash", c.Path)},
+		{c.SameSite == http.SameSiteNoneMode && !c.Secure, "SameSite=None needs Secure"},
+		{c.Partitioned && !c.Secure, "Partitioned needs Secure"},
+		{len(c.Name) >= MaxCookieSize, "its name leaves no room for a value"},
+		{m.rules.age <= 0, "the maximum age is under a second"},
+		{m.rules.lifetime < 0, "the lifetime is negative"},
+		{m.rules.skew < 0, "the clock skew is negative"},
+		{!(m.rules.renewal >= 0 && m.rules.renewal <= 1), "the renewal is not a part between 0 and 1"},
+		{m.rules.now == nil, "the clock is nil"},
+		{m.onError == nil, "the error handler is nil"},
+	} {
+		if rule.broken {
+			return usage(fmt.Sprintf("cookie %q: %s", c.Name, rule.what))
+		}
+	}
+	if err := probe.Valid(); err != nil {
+		return &cookieError{class: usageError, detail: fmt.Sprintf("cookie %q: %v", c.Name, err), cause: err}
+	}
+	return nil
+}
+
+// Load returns the session that the values of a request's Cookie fields hold:
+// in an API Gateway event, say, the cookies. Without a valid one it is empty
+// and new; the error is that of a store that failed.
+func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error) {
+	s := &Session{rules: &m.rules}
+	s.contents = m.load(ctx, cookies)
+	return s, s.failure
+}
+
+// Save saves the session if it was changed or is due, by the rules that
+// [Middleware] follows, and returns the cookie to set: nil for none, one with a
+// negative MaxAge to delete the one that the visitor has. After an error nothing
+// is to be set. A response that depends on the session should have Vary: Cookie.
+func (m *Manager) Save(ctx context.Context, s *Session) (*http.Cookie, error) {
+	s.adopt(&m.rules)
+	now := m.rules.now()
+	set, err := m.save(ctx, s, now)
+	if err != nil || !set.due {
+		return nil, err
+	}
+	c := m.cookie
+	c.Value, c.Expires = set.value, set.expires
+	switch {
+	case set.age == 0:
+		c.MaxAge = -1 // net/http's word for Max-Age=0
+	case set.age > 0:
+		c.MaxAge = set.age
+	}
+	return &c, nil
+}
+
+// log writes a line. Errors hold no signing key and no value of a session.
+func (m *Manager) log(ctx context.Context, level slog.Level, what string, err error) {
+	logger := m.logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.LogAttrs(ctx, level, what, slog.String("cookie", m.cookie.Name), slog.String("reason", reasonOf(err)), slog.Any("error", err))
+}
+
+// maxDuplicates is how many cookies of one name are tried. Browsers may send
+// one for each path that leads here, and attackers any number.
+const maxDuplicates = 8
+
+// load returns the session of the first cookie that verifies. Browsers send the
+// one with the most specific path first.
+func (m *Manager) load(ctx context.Context, fields []string) (found contents) {
+	tried := 0
+	for value := range cookieValues(fields, m.cookie.Name) {
+		if tried++; tried > maxDuplicates {
+			break
+		}
+		rec, err := m.store.Load(ctx, m.cookie.Name, value)
+		if err == nil {
+			var c contents
+			if c, err = m.rules.restore(rec); err == nil {
+				c.value, c.sent = value, true
+				return c
+			}
+		}
+		found.sent = true
+		if !IsRefused(err) {
+			found.failure = fmt.Errorf("session can't be loaded: %w", err)
+			break
+		}
+		found.refused = err
+		level := slog.LevelWarn
+		if found.isOver() {
+			level = slog.LevelInfo // as it must come to each
+		}
+		m.log(ctx, level, "session cookie refused", err)
+	}
+	return found
+}
+
+// cookieValues iterates over the values of the cookies of a name, in order. It
+// reads only as much of the Cookie fields as is asked for, and no other cookie.
+func cookieValues(fields []string, name string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, field := range fields {
+			for field != "" {
+				var pair string
+				pair, field, _ = strings.Cut(field, ";")
+				pair = strings.Trim(pair, " \t")
+				value, ok := strings.CutPrefix(pair, name)
+				if ok && len(value) > 1 && value[0] == '=' && !yield(value[1:]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// setCookie is what a response does with the cookie.
+type setCookie struct {
+	due     bool // the rest counts
+	value   string
+	age     int       // Max-Age; -1 for none
+	expires time.Time // where there is an age
+}
+
+// save has the store save the session, or delete it, if that is due.
+func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCookie, error) {
+	rec, what, err := s.close(now, m.everyRequest)
+	switch {
+	case err != nil || what == keepCookie:
+		return setCookie{}, err
+	case what == endSession:
+		if err := m.forget(ctx, rec.Cookie); err != nil {
+			return setCookie{}, fmt.Errorf("session can't be deleted: %w", err)
+		}
+		s.kept(rec, "")
+		return setCookie{due: true, expires: time.Unix(0, 0)}, nil
+	}
+	value, err := m.store.Save(ctx, m.cookie.Name, rec)
+	if err != nil {
+		return setCookie{}, fmt.Errorf("session can't be saved: %w", err)
+	}
+	if err := checkValue(value); err != nil {
+		return setCookie{}, err
+	}
+	s.kept(rec, value)
+	if rec.BrowserClose {
+		return setCookie{due: true, value: value, age: -1}, nil
+	}
+	left := rec.Expires.Sub(now).Truncate(time.Second)
+	age := int(min(left/time.Second, math.MaxInt32))
+	return setCookie{due: true, value: value, age: age, expires: now.Add(left)}, nil
+}
+
+// forget has the store delete the session of a cookie that was good.
+func (m *Manager) forget(ctx context.Context, value string) error {
+	if value == "" {
+		return nil
+	}
+	return m.store.Delete(ctx, m.cookie.Name, value)
+}
+
+// checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as
+// a line break, with which a store could write fields of its own.
+func checkValue(value string) error {
+	for i := range len(value) {
+		if c := value[i]; c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\' {
+			return &cookieError{class: internalError, detail: fmt.Sprintf("the store made a value that a cookie can't hold: byte %d is %#02x", i, c)}
+		}
+	}
+	return nil
+}
+
+// appendSetCookie appends the value of a Set-Cookie field.
+func (m *Manager) appendSetCookie(dst []byte, set setCookie) []byte {
+	dst = append(dst, m.cookie.Name...)
+	dst = append(dst, '=')
+	dst = append(dst, set.value...)
+	if set.age >= 0 {
+		dst = append(dst, "; Expires="...)
+		dst = set.expires.UTC().AppendFormat(dst, http.TimeFormat)
+		dst = append(dst, "; Max-Age="...)
+		dst = strconv.AppendInt(dst, int64(set.age), 10)
+	}
+	return append(dst, m.attributes...)
+}

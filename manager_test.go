@@ -1,0 +1,397 @@
+package cookiestore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore"
+	"example.com/cookiestore/sessiontest"
+)
+
+type ctx = context.Context
+
+// quiet keeps refusals that a test means to cause out of its output.
+var quiet = cookiestore.WithLogger(slog.New(slog.DiscardHandler))
+
+func TestOptionsThatContradict(t *testing.T) {
+	type options = []cookiestore.Option
+	for _, test := range []struct {
+		name    string
+		options options
+		says    string // "" means that it is fine
+	}{
+		{"the defaults", nil, ""},
+		{"__Host- as it must be", options{cookiestore.WithName("__Host-session")}, ""},
+		{"__Host- with a domain", options{cookiestore.WithName("__Host-session"), cookiestore.WithDomain("example.org")}, `cookie "__Host-session": the prefix __Host- allows no Domain, and it is "example.org"`},
+		{"__Host- with a path", options{cookiestore.WithName("__Host-session"), cookiestore.WithPath("/app")}, `needs the Path "/", and it is "/app"`},
+		{"__Host- without Secure", options{cookiestore.WithName("__Host-session"), cookiestore.WithSecure(false)}, "its prefix needs Secure"},
+		{"__host- in lower case", options{cookiestore.WithName("__host-session"), cookiestore.WithSecure(false)}, "its prefix needs Secure"},
+		{"__Secure- with domain and path", options{cookiestore.WithName("__Secure-s"), cookiestore.WithDomain("example.org"), cookiestore.WithPath("/app")}, ""},
+		{"__Secure- without Secure", options{cookiestore.WithName("__Secure-s"), cookiestore.WithSecure(false)}, "its prefix needs Secure"},
+		{"__Http- as it must be", options{cookiestore.WithName("__Http-s")}, ""},
+		{"__Http- without HttpOnly", options{cookiestore.WithName("__Http-s"), cookiestore.WithHTTPOnly(false)}, "its prefix needs HttpOnly"},
+		{"__Http- without Secure", options{cookiestore.WithName("__Http-s"), cookiestore.WithSecure(false)}, "its prefix needs Secure"},
+		{"__Host-Http- without HttpOnly", options{cookiestore.WithName("__Host-Http-s"), cookiestore.WithHTTPOnly(false)}, "its prefix needs HttpOnly"},
+		{"__Host-Http- with a domain", options{cookiestore.WithName("__Host-Http-s"), cookiestore.WithDomain("example.org")}, "allows no Domain"},
+		{"SameSite=None with Secure", options{cookiestore.WithSameSite(http.SameSiteNoneMode)}, ""},
+		{"SameSite=None without Secure", options{cookiestore.WithSameSite(http.SameSiteNoneMode), cookiestore.WithSecure(false)}, "SameSite=None needs Secure"},
+		{"Partitioned with Secure", options{cookiestore.WithPartitioned()}, ""},
+		{"Partitioned without Secure", options{cookiestore.WithPartitioned(), cookiestore.WithSecure(false)}, "Partitioned needs Secure"},
+		{"a domain with a dot before it", options{cookiestore.WithDomain(".example.org")}, ""},
+		{"a domain that is none", options{cookiestore.WithDomain("exa mple")}, "invalid Cookie.Domain"},
+		{"no name", options{cookiestore.WithName("")}, "invalid Cookie.Name"},
+		{"a name with a space", options{cookiestore.WithName("session id")}, "invalid Cookie.Name"},
+		{"a name that leaves no room", options{cookiestore.WithName(strings.Repeat("x", 4096))}, "leaves no room"},
+		{"no path", options{cookiestore.WithPath("")}, "does not begin with a slash"},
+		{"a relative path", options{cookiestore.WithPath("app")}, "does not begin with a slash"},
+		{"a path with a semicolon", options{cookiestore.WithPath("/a;b")}, "in Cookie.Path"},
+		{"an age of nothing", options{cookiestore.WithMaxAge(0)}, "under a second"},
+		{"an age under a second", options{cookiestore.WithMaxAge(time.Second - 1)}, "under a second"},
+		{"a negative lifetime", options{cookiestore.WithLifetime(-1)}, "the lifetime is negative"},
+		{"a negative skew", options{cookiestore.WithClockSkew(-1)}, "the clock skew is negative"},
+		{"a renewal of the whole age", options{cookiestore.WithRenewal(1)}, ""},
+		{"a renewal of more", options{cookiestore.WithRenewal(1.1)}, "between 0 and 1"},
+		{"a renewal in seconds", options{cookiestore.WithRenewal(3600)}, "between 0 and 1"},
+		{"a negative renewal", options{cookiestore.WithRenewal(-0.5)}, "between 0 and 1"},
+		{"no clock", options{cookiestore.WithClock(nil)}, "the clock is nil"},
+		{"no error handler", options{cookiestore.WithErrorHandler(nil)}, "the error handler is nil"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := cookiestore.NewManager(newStore(t), test.options...)
+			if test.says == "" {
+				require.NoError(t, err)
+				require.NotPanics(t, func() { cookiestore.Middleware(newStore(t), test.options...) })
+				return
+			}
+			require.ErrorContains(t, err, test.says)
+			require.PanicsWithError(t, err.Error(), func() { cookiestore.Middleware(newStore(t), test.options...) })
+		})
+	}
+	t.Run("no store", func(t *testing.T) {
+		_, err := cookiestore.NewManager(nil)
+		require.ErrorContains(t, err, "the store is nil")
+	})
+}
+
+func TestCookieAttributes(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name    string
+		options []cookiestore.Option
+		want    string
+	}{
+		{"by default they are Django's, with Secure", nil,
+			"sessionid={value}; Expires=Sun, 15 Mar 2026 12:00:00 GMT; Max-Age=1209600; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{"every option", []cookiestore.Option{
+			cookiestore.WithName("s"), cookiestore.WithPath("/app"), cookiestore.WithDomain("example.org"), cookiestore.WithHTTPOnly(false),
+			cookiestore.WithSameSite(http.SameSiteNoneMode), cookiestore.WithPartitioned(), cookiestore.WithMaxAge(time.Minute + time.Millisecond),
+		}, "s={value}; Expires=Sun, 01 Mar 2026 12:01:00 GMT; Max-Age=60; Path=/app; Domain=example.org; Secure; SameSite=None; Partitioned"},
+		{"no SameSite", []cookiestore.Option{cookiestore.WithSameSite(http.SameSiteDefaultMode), cookiestore.WithSecure(false)},
+			"sessionid={value}; Expires=Sun, 15 Mar 2026 12:00:00 GMT; Max-Age=1209600; Path=/; HttpOnly"},
+		{"browser close", []cookiestore.Option{cookiestore.WithExpireAtBrowserClose(), cookiestore.WithSameSite(http.SameSiteStrictMode)},
+			"sessionid={value}; Path=/; HttpOnly; Secure; SameSite=Strict"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			options := append(test.options, cookiestore.WithClock(func() time.Time { return now }))
+			v := newVisitor(t, newStore(t), options...)
+			resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
+			require.Len(t, resp.Header["Set-Cookie"], 1)
+			line := resp.Header["Set-Cookie"][0]
+			_, value, _ := strings.Cut(strings.Split(line, ";")[0], "=")
+			require.Equal(t, strings.ReplaceAll(test.want, "{value}", value), line)
+
+			// A caller without the middleware gets the same cookie.
+			m, err := cookiestore.NewManager(newStore(t), options...)
+			require.NoError(t, err)
+			var s cookiestore.Session
+			s.Set("a", 1)
+			cookie, err := m.Save(t.Context(), &s)
+			require.NoError(t, err)
+			parsed, err := http.ParseSetCookie(line)
+			require.NoError(t, err)
+			again, err := http.ParseSetCookie(cookie.String())
+			require.NoError(t, err)
+			parsed.Raw, again.Raw = "", ""
+			require.Equal(t, parsed, again)
+		})
+	}
+}
+
+func TestLoadAndSaveWithoutMiddleware(t *testing.T) {
+	m, err := cookiestore.NewManager(newStore(t), quiet)
+	require.NoError(t, err)
+
+	s, err := m.Load(t.Context())
+	require.NoError(t, err)
+	cookie, err := m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Nil(t, cookie, "nothing was changed")
+
+	s.Set("n", 1)
+	cookie, err = m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, "sessionid", cookie.Name)
+	require.Equal(t, 1209600, cookie.MaxAge)
+
+	for _, header := range [][]string{
+		{"sessionid=" + cookie.Value},
+		{"a=1; sessionid=" + cookie.Value + "; b=2"},
+		{"a=1", "sessionid=" + cookie.Value},
+		{"sessionid=bad;sessionid=" + cookie.Value},
+		{";; ;sessionid; sessionidx=1; =; \t sessionid=" + cookie.Value + " \t"},
+	} {
+		s, err = m.Load(t.Context(), header...)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Get("n"), header)
+		require.NoError(t, s.Refused())
+	}
+	for _, header := range []string{
+		"Sessionid=" + cookie.Value, "xsessionid=" + cookie.Value, `sessionid="` + cookie.Value + `"`, "sessionid =" + cookie.Value,
+		strings.Repeat("sessionid=bad; ", 8) + "sessionid=" + cookie.Value, // only so many are tried
+	} {
+		s, err = m.Load(t.Context(), header)
+		require.NoError(t, err)
+		require.True(t, s.IsNew(), header)
+	}
+
+	s, err = m.Load(t.Context(), "sessionid="+cookie.Value)
+	require.NoError(t, err)
+	s.Flush()
+	cookie, err = m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, "sessionid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax", cookie.String())
+}
+
+func TestSaveTwice(t *testing.T) {
+	m, err := cookiestore.NewManager(newStore(t))
+	require.NoError(t, err)
+	var s cookiestore.Session
+	s.Set("n", 1)
+	first, err := m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.False(t, s.Modified())
+	require.False(t, s.IsNew())
+
+	again, err := m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Nil(t, again, "nothing was changed since")
+
+	s.Set("n", 2)
+	again, err = m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Value, again.Value)
+
+	s.Flush()
+	again, err = m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Equal(t, -1, again.MaxAge)
+	again, err = m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Nil(t, again)
+}
+
+// recorder is a store that notes what it is asked.
+type recorder struct {
+	loaded  error
+	saved   []cookiestore.Record
+	deleted []string
+}
+
+func (r *recorder) ClearExpired(ctx) error { return nil }
+func (r *recorder) Load(ctx, string, string) (cookiestore.Record, error) {
+	return cookiestore.Record{Data: `{"a":1}`}, r.loaded
+}
+func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (string, error) {
+	r.saved = append(r.saved, rec)
+	return "new", nil
+}
+func (r *recorder) Delete(_ ctx, _, value string) error {
+	r.deleted = append(r.deleted, value)
+	return nil
+}
+
+func TestWhatAStoreIsAsked(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	twoWeeks := now.Add(14 * 24 * time.Hour)
+	for _, test := range []struct {
+		name    string
+		cookie  string
+		loaded  error
+		do      func(s *cookiestore.Session)
+		saved   *cookiestore.Record
+		deleted string
+		ends    bool // the cookie is deleted
+	}{
+		{"a new session", "", nil, func(s *cookiestore.Session) { s.Set("b", 2) },
+			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+		{"a changed one", "old", nil, func(s *cookiestore.Session) { s.Set("b", 2) },
+			&cookiestore.Record{Cookie: "old", Base: `{"a":1}`, Data: `{"a":1,"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+		{"a new key", "old", nil, (*cookiestore.Session).CycleKey,
+			&cookiestore.Record{Cookie: "old", NewKey: true, Base: `{"a":1}`, Data: `{"a":1}`, Saved: now, Expires: twoWeeks}, "", false},
+		{"a flush and another session", "old", nil, func(s *cookiestore.Session) { s.Flush(); s.Set("b", 2) },
+			&cookiestore.Record{Cookie: "old", NewKey: true, Base: `{"a":1}`, Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+		{"at browser close", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.AtBrowserClose) },
+			&cookiestore.Record{Cookie: "old", Base: `{"a":1}`, Data: `{"a":1,"_session_expiry":0}`, Saved: now, Expires: twoWeeks, BrowserClose: true}, "", false},
+		{"an emptied one", "old", nil, (*cookiestore.Session).Clear, nil, "old", true},
+		{"one that ends in less than a second", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(now.Add(999 * time.Millisecond))) }, nil, "old", true},
+		{"one that is read", "old", nil, func(s *cookiestore.Session) { s.Get("a") }, nil, "", false},
+		{"one that is unknown", "old", cookiestore.ErrNoSession, func(s *cookiestore.Session) { s.Get("a") }, nil, "", true},
+		{"one that is over", "old", fmt.Errorf("row: %w", cookiestore.ErrExpired), func(s *cookiestore.Session) { s.Get("a") }, nil, "", true},
+		{"one that another server may know", "old", cookiestore.ErrTampered, func(s *cookiestore.Session) { s.Get("a") }, nil, "", false},
+		{"such a one, cleared", "old", cookiestore.ErrTampered, (*cookiestore.Session).Clear, nil, "", true},
+		{"a new one in the place of one that is over", "old", cookiestore.ErrExpired, func(s *cookiestore.Session) { s.Set("b", 2) },
+			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := &recorder{loaded: test.loaded}
+			m, err := cookiestore.NewManager(store, quiet, cookiestore.WithClock(func() time.Time { return now }))
+			require.NoError(t, err)
+			var header []string
+			if test.cookie != "" {
+				header = []string{"sessionid=" + test.cookie}
+			}
+			s, err := m.Load(t.Context(), header...)
+			require.NoError(t, err)
+			test.do(s)
+			cookie, err := m.Save(t.Context(), s)
+			require.NoError(t, err)
+			switch {
+			case test.saved != nil:
+				require.Equal(t, []cookiestore.Record{*test.saved}, store.saved)
+				require.Equal(t, "new", cookie.Value)
+			case test.ends:
+				require.Empty(t, store.saved)
+				require.Equal(t, -1, cookie.MaxAge)
+			default:
+				require.Empty(t, store.saved)
+				require.Nil(t, cookie)
+			}
+			require.Equal(t, test.deleted, strings.Join(store.deleted, " "))
+		})
+	}
+}
+
+func TestStoreErrorsFromSave(t *testing.T) {
+	down := errors.New("the database is down")
+	m, err := cookiestore.NewManager(&failingStore{save: down, remove: down})
+	require.NoError(t, err)
+	for _, change := range []func(*cookiestore.Session){(*cookiestore.Session).SetModified, (*cookiestore.Session).Flush} {
+		s, err := m.Load(t.Context(), "sessionid=x")
+		require.NoError(t, err)
+		change(s)
+		cookie, err := m.Save(t.Context(), s)
+		require.ErrorIs(t, err, down)
+		require.Nil(t, cookie)
+	}
+}
+
+func TestRefusalsAreLogged(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	store := newStore(t)
+	sign := func(data string, at time.Time) string {
+		value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: at})
+		require.NoError(t, err)
+		return value
+	}
+	good := sign(`{"password":"hunter2"}`, now)
+	for _, test := range []struct{ name, value, reason string }{
+		{"tampered", good[:20] + "x" + good[21:], "reason=tampered"},
+		{"over", sign(`{"password":"hunter2"}`, now.Add(-15*24*time.Hour)), "reason=expired"},
+		{"from the future", sign(`{"password":"hunter2"}`, now.Add(2*time.Minute)), "reason=future"},
+		{"malformed", sign(`{"password":"hunter2"`, now), "reason=malformed"},
+		{"too long", strings.Repeat("hunter2", 1000), `reason="too large"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			m, err := cookiestore.NewManager(store,
+				cookiestore.WithClock(func() time.Time { return now }),
+				cookiestore.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			require.NoError(t, err)
+			s, err := m.Load(t.Context(), "sessionid="+test.value)
+			require.NoError(t, err)
+			require.True(t, s.IsNew())
+			require.True(t, cookiestore.IsRefused(s.Refused()))
+			level := "level=WARN "
+			if test.name == "over" {
+				level = "level=INFO "
+			}
+			require.Contains(t, log.String(), level+`msg="session cookie refused" cookie=sessionid `+test.reason)
+			require.Equal(t, 1, strings.Count(log.String(), "\n"))
+			require.NotContains(t, log.String(), "hunter2")
+			require.NotContains(t, log.String(), string(testKey))
+			require.NotContains(t, log.String(), test.value)
+		})
+	}
+}
+
+func TestDefaultLogger(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	m, err := cookiestore.NewManager(newStore(t))
+	require.NoError(t, err)
+	_, err = m.Load(t.Context(), "sessionid=x")
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "session cookie refused")
+}
+
+func TestLongAges(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	m, err := cookiestore.NewManager(newStore(t), cookiestore.WithClock(func() time.Time { return now }))
+	require.NoError(t, err)
+	var s cookiestore.Session
+	s.SetExpiry(cookiestore.At(now.AddDate(200, 0, 0)))
+	cookie, err := m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Equal(t, math.MaxInt32, cookie.MaxAge, "an int has no more on every machine")
+	require.Equal(t, now.AddDate(200, 0, 0).UTC(), cookie.Expires.UTC())
+}
+
+func TestClockSkewOption(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	store := newStore(t)
+	value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"a":1}`, Saved: now.Add(time.Hour)})
+	require.NoError(t, err)
+	for skew, isNew := range map[time.Duration]bool{0: true, time.Hour: false} {
+		m, err := cookiestore.NewManager(store, cookiestore.WithClockSkew(skew), quiet, cookiestore.WithClock(func() time.Time { return now }))
+		require.NoError(t, err)
+		s, err := m.Load(t.Context(), "sessionid="+value)
+		require.NoError(t, err)
+		require.Equal(t, isNew, s.IsNew(), skew)
+	}
+}
+
+func TestRotationResignsAtTheNextResponse(t *testing.T) {
+	store := newStore(t)
+	old := sessiontest.Cookie(t, store, map[string]int{"n": 1})
+	require.NoError(t, store.SetKeys(otherKey, testKey))
+	m, err := cookiestore.NewManager(store)
+	require.NoError(t, err)
+
+	s, err := m.Load(t.Context(), "sessionid="+old.Value)
+	require.NoError(t, err)
+	require.Equal(t, 1, s.Get("n"))
+	require.False(t, s.Modified())
+	renewed, err := m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.NotNil(t, renewed, "it was only read, but signed with the old key")
+
+	require.NoError(t, store.SetKeys(otherKey))
+	require.True(t, sessiontest.Session(t, store, []*http.Cookie{old}, quiet).IsNew())
+	s = sessiontest.Session(t, store, []*http.Cookie{renewed})
+	require.Equal(t, 1, s.Get("n"))
+	cookie, err := m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Nil(t, cookie)
+}

@@ -1,0 +1,67 @@
+package sessiontest_test
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/cookiestore"
+	"example.com/cookiestore/sessiontest"
+)
+
+// records is a store that keeps sessions in memory, as small as one can be. It
+// shows that the suite fits stores with records, and is no store for a program:
+// nothing bounds it.
+type records struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	rows map[string]cookiestore.Record
+}
+
+func (s *records) Load(_ context.Context, _, value string) (cookiestore.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.rows[value]
+	if !ok {
+		return cookiestore.Record{}, cookiestore.ErrNoSession
+	}
+	return cookiestore.Record{Data: row.Data, Saved: row.Saved}, nil
+}
+
+func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := rec.Cookie
+	if key == "" || rec.NewKey {
+		delete(s.rows, key)
+		key = rand.Text()
+	}
+	s.rows[key] = rec
+	return key, nil
+}
+
+func (s *records) Delete(_ context.Context, _, value string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.rows, value)
+	return nil
+}
+
+func (s *records) ClearExpired(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, row := range s.rows {
+		if s.now().After(row.Expires) {
+			delete(s.rows, key)
+		}
+	}
+	return nil
+}
+
+func TestRecords(t *testing.T) {
+	sessiontest.TestStore(t, func(_ testing.TB, clock func() time.Time) cookiestore.Store {
+		return &records{now: clock, rows: map[string]cookiestore.Record{}}
+	})
+}

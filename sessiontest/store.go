@@ -1,0 +1,517 @@
+package sessiontest
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/cookiestore"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestStore tests that sessions behave on a store as they do on every other:
+// each subtest gets a store of its own from newStore and drives handlers that
+// know nothing of it. No test sleeps: they move a clock, and a store that has to
+// know the time, to remove what is over, uses that clock.
+func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time) cookiestore.Store) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *visitor)
+	}{
+		{"a session survives from request to request", testSurvives},
+		{"every kind of value comes back as it was set", testValues},
+		{"a value that nobody touches stays byte for byte", testUntouched},
+		{"only a change sets a cookie", testOnlyChanges},
+		{"a session without keys is never begun", testNeverBegun},
+		{"a session that is emptied is deleted", testEmptied},
+		{"a flushed session is over and a new one may follow", testFlush},
+		{"a cycled key keeps the values", testCycleKey},
+		{"records that were left are forgotten", testForgets},
+		{"what is over is removed and the rest is not", testClearExpired},
+		{"a status of 500 saves nothing", testServerError},
+		{"a value that can't be kept is an error and the old session stays", testBadValue},
+		{"a flash message survives a redirect and is read once", testFlash},
+		{"the test cookie works from the second request on", testTestCookie},
+		{"a cookie that means nothing is a new session", testNonsense},
+		{"a session ends after the default age", testDefaultAge},
+		{"an age counts from the last save", testAfter},
+		{"a fixed end is not moved by saves", testAt},
+		{"browser close gives a cookie without times and the default age", testBrowserClose},
+		{"a session whose end has passed is deleted", testOverAtOnce},
+		{"the default expiry takes an earlier one back", testBackToDefault},
+		{"a lifetime ends a session however often it is saved", testLifetime},
+		{"a session that is only read is renewed when due", testRenewal},
+		{"every request saves where it is told to", testEveryRequest},
+		{"goroutines of one request share its session", testConcurrent},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := &visitor{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+			v.store = newStore(t, func() time.Time { return v.now })
+			test.run(t, v)
+		})
+	}
+}
+
+// visitor is a browser that has at most the one cookie, with a clock.
+type visitor struct {
+	store   cookiestore.Store
+	now     time.Time
+	cookie  string // "name=value"
+	options []cookiestore.Option
+}
+
+// visit sends a request and does with the cookie as a browser would.
+func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *cookiestore.Session)) *http.Response {
+	t.Helper()
+	options := append([]cookiestore.Option{
+		cookiestore.WithClock(func() time.Time { return v.now }),
+		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
+	}, v.options...)
+	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler(w, cookiestore.FromContext(r.Context()))
+	}))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	if v.cookie != "" {
+		r.Header.Set("Cookie", v.cookie)
+	}
+	w := httptest.NewRecorder()
+	served.ServeHTTP(w, r)
+	resp := w.Result()
+	for _, c := range resp.Cookies() {
+		if v.cookie = c.Name + "=" + c.Value; c.MaxAge < 0 {
+			v.cookie = ""
+		}
+	}
+	return resp
+}
+
+// use visits with a handler that needs only the session.
+func (v *visitor) use(t *testing.T, handler func(s *cookiestore.Session)) *http.Response {
+	t.Helper()
+	return v.visit(t, func(_ http.ResponseWriter, s *cookiestore.Session) { handler(s) })
+}
+
+func (v *visitor) set(t *testing.T, key string, value any) *http.Response {
+	t.Helper()
+	return v.use(t, func(s *cookiestore.Session) { s.Set(key, value) })
+}
+
+// requireSession requires that the visitor has a session, or has none.
+func (v *visitor) requireSession(t *testing.T, alive bool, why string) {
+	t.Helper()
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, !alive, s.IsNew(), why) })
+}
+
+func (v *visitor) wait(d time.Duration) { v.now = v.now.Add(d) }
+
+func testSurvives(t *testing.T, v *visitor) {
+	for want := 1; want <= 5; want++ {
+		v.use(t, func(s *cookiestore.Session) {
+			visits := cookiestore.Get(s, "num_visits", 0) + 1
+			s.Set("num_visits", visits)
+			require.Equal(t, want, visits)
+			require.Equal(t, want == 1, s.IsNew())
+		})
+	}
+}
+
+func testValues(t *testing.T, v *visitor) {
+	values := map[string]any{
+		"text":     "naïve café Ωmega 😀 \u2028 </script>& \x00\x1f\"\\",
+		"empty":    "",
+		"int":      1207,
+		"negative": -7,
+		"big":      int(1<<53 + 1),
+		"unsigned": uint64(1<<64 - 1),
+		"huge":     json.Number("1000000000000000000000000000000"),
+		"float":    0.1,
+		"whole":    2.0,
+		"small":    -2.5e-7,
+		"large":    1e22,
+		"true":     true,
+		"null":     nil,
+		"list":     []any{1, "two", 3.0, nil, []any{}, map[string]any{}},
+		"map":      map[string]any{"wheels": "alloy", "doors": 5, "price": 100.0},
+		"a.b c":    "a key with a dot and a space",
+		"":         "an empty key",
+		"😀":        "a key beyond the BMP",
+	}
+	check := func(s *cookiestore.Session) {
+		for key, want := range values {
+			assert.Equal(t, want, s.Get(key), "key %q", key)
+		}
+		assert.Len(t, s.Keys(), len(values))
+	}
+	v.use(t, func(s *cookiestore.Session) {
+		s.Update(values)
+		check(s)
+	})
+	v.use(t, check)
+}
+
+func testUntouched(t *testing.T, v *visitor) {
+	const raw = `{"z":1.0,"a":9007199254740993,"n":1e2,"lone":"\ud800","b":[ 1 , {"q":1E5} ]}`
+	v.set(t, "before", json.RawMessage(raw))
+	v.set(t, "after", 1)
+	v.use(t, func(s *cookiestore.Session) {
+		got, err := s.MarshalJSON()
+		require.NoError(t, err)
+		// encoding/json takes the spaces out when the value is set.
+		require.Equal(t, `{"before":`+strings.ReplaceAll(raw, " ", "")+`,"after":1}`, string(got))
+	})
+}
+
+func testOnlyChanges(t *testing.T, v *visitor) {
+	resp := v.set(t, "a", 1)
+	require.Len(t, resp.Cookies(), 1)
+	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"])
+
+	resp = v.use(t, func(s *cookiestore.Session) { s.Get("a"); s.Has("b"); s.Keys() })
+	require.Empty(t, resp.Cookies(), "reading sets no cookie")
+	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"])
+
+	resp = v.use(t, func(*cookiestore.Session) {})
+	require.Empty(t, resp.Header, "an untouched session leaves no trace")
+
+	resp = v.use(t, func(s *cookiestore.Session) { s.Delete("b"); s.Pop("b"); s.SetExpiry(cookiestore.Default) })
+	require.Empty(t, resp.Cookies(), "removing what isn't there is no change")
+
+	resp = v.use(t, (*cookiestore.Session).SetModified)
+	require.Len(t, resp.Cookies(), 1)
+}
+
+func testNeverBegun(t *testing.T, v *visitor) {
+	resp := v.use(t, func(s *cookiestore.Session) {
+		require.True(t, s.IsEmpty())
+		s.Set("a", 1)
+		s.Delete("a")
+	})
+	require.Empty(t, resp.Cookies())
+}
+
+func testEmptied(t *testing.T, v *visitor) {
+	for _, empty := range []func(*cookiestore.Session){
+		func(s *cookiestore.Session) { s.Delete("a", "b") },
+		(*cookiestore.Session).Clear,
+		(*cookiestore.Session).Flush,
+	} {
+		v.use(t, func(s *cookiestore.Session) { s.Update(map[string]int{"a": 1, "b": 2}) })
+		v.requireSession(t, true, "it was just set")
+		resp := v.use(t, empty)
+		require.Len(t, resp.Cookies(), 1)
+		require.Equal(t, -1, resp.Cookies()[0].MaxAge)
+		require.Empty(t, resp.Cookies()[0].Value)
+		require.Equal(t, time.Unix(0, 0).UTC(), resp.Cookies()[0].Expires)
+		v.requireSession(t, false, "it was emptied")
+	}
+}
+
+func testFlush(t *testing.T, v *visitor) {
+	v.set(t, "user", 1)
+	v.use(t, func(s *cookiestore.Session) {
+		s.Flush()
+		require.True(t, s.IsEmpty())
+		s.Set("greeting", "bye")
+	})
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, []string{"greeting"}, s.Keys()) })
+}
+
+func testCycleKey(t *testing.T, v *visitor) {
+	v.set(t, "cart", "A-1")
+	resp := v.use(t, (*cookiestore.Session).CycleKey)
+	require.Len(t, resp.Cookies(), 1)
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, "A-1", s.Get("cart")) })
+}
+
+// testForgets is about stores with records, whose cookie is the key of one and
+// stays the same when the session changes. A cookie of any other kind can't be
+// taken back.
+func testForgets(t *testing.T, v *visitor) {
+	begin := func() {
+		v.cookie = ""
+		v.set(t, "a", 1)
+	}
+	begin()
+	before := v.cookie
+	v.set(t, "a", 2)
+	if v.cookie != before {
+		t.Log("the session is in the cookie itself")
+		return
+	}
+	for name, leave := range map[string]func(*cookiestore.Session){
+		"cycled":         (*cookiestore.Session).CycleKey,
+		"cleared":        (*cookiestore.Session).Clear,
+		"flushed":        (*cookiestore.Session).Flush,
+		"begun anew":     func(s *cookiestore.Session) { s.Flush(); s.Set("b", 1) },
+		"over":           func(s *cookiestore.Session) { s.SetExpiry(cookiestore.After(0)) },
+		"without a key":  func(s *cookiestore.Session) { s.Delete("a") },
+		"cycled, at 404": (*cookiestore.Session).CycleKey,
+	} {
+		begin()
+		left := v.cookie
+		v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
+			leave(s)
+			if strings.HasSuffix(name, "404") {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		})
+		require.NotEqual(t, left, v.cookie, name)
+		v.cookie = left
+		v.requireSession(t, false, "it was "+name)
+	}
+
+	begin()
+	left := v.cookie
+	v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
+		s.CycleKey()
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	require.Equal(t, left, v.cookie)
+	v.requireSession(t, true, "a status of 500 changes nothing")
+
+	v.cookie = "sessionid=chosenbythevisitor0123456789abcd"
+	v.set(t, "a", 1)
+	require.NotContains(t, v.cookie, "chosenbythevisitor", "the visitor does not choose the key")
+}
+
+func testServerError(t *testing.T, v *visitor) {
+	v.set(t, "a", 1)
+	resp := v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
+		s.Set("a", 2)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	require.Empty(t, resp.Cookies())
+	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"])
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("a")) })
+}
+
+func testBadValue(t *testing.T, v *visitor) {
+	v.set(t, "a", 1)
+	resp := v.use(t, func(s *cookiestore.Session) {
+		s.Set("a", 2)
+		s.Set("channel", make(chan int))
+		require.ErrorContains(t, s.Err(), `"channel"`)
+	})
+	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	require.Empty(t, resp.Cookies())
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("a")) })
+}
+
+func testFlash(t *testing.T, v *visitor) {
+	resp := v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
+		s.AddFlash("Saved.")
+		s.AddFlash(map[string]any{"level": "warning", "count": 2})
+		w.Header().Set("Location", "/")
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	require.Equal(t, http.StatusSeeOther, resp.StatusCode)
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, []any{"Saved.", map[string]any{"level": "warning", "count": 2}}, s.Flashes())
+		require.Empty(t, s.Flashes())
+	})
+	v.use(t, func(s *cookiestore.Session) { require.Empty(t, s.Flashes()) })
+}
+
+func testTestCookie(t *testing.T, v *visitor) {
+	v.use(t, func(s *cookiestore.Session) {
+		require.False(t, s.TestCookieWorked())
+		s.SetTestCookie()
+	})
+	v.use(t, func(s *cookiestore.Session) {
+		require.True(t, s.TestCookieWorked())
+		s.DeleteTestCookie()
+	})
+	v.use(t, func(s *cookiestore.Session) { require.False(t, s.TestCookieWorked()) })
+}
+
+func testNonsense(t *testing.T, v *visitor) {
+	v.set(t, "a", 1)
+	good := v.cookie
+	for _, bad := range []string{
+		"sessionid=", "sessionid=x", "sessionid=::", "sessionid=" + strings.Repeat("x", 5000),
+		"sessionid=abcdefghijklmnopqrstuvwxyz012345", "other=1", "sessionid", "=", good[:len(good)-1], good + "x",
+	} {
+		v.cookie = bad
+		resp := v.use(t, func(s *cookiestore.Session) {
+			assert.True(t, s.IsNew(), bad)
+			assert.True(t, s.IsEmpty(), bad)
+			assert.NoError(t, s.Err(), bad)
+		})
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		for _, c := range resp.Cookies() {
+			assert.Empty(t, c.Value, "there is nothing to save")
+		}
+	}
+	v.cookie = "sessionid=x; " + good
+	v.requireSession(t, true, "the first cookie that verifies counts")
+}
+
+func testDefaultAge(t *testing.T, v *visitor) {
+	resp := v.set(t, "a", 1)
+	twoWeeks := 14 * 24 * time.Hour
+	require.Equal(t, int(twoWeeks.Seconds()), resp.Cookies()[0].MaxAge)
+	require.Equal(t, v.now.Add(twoWeeks), resp.Cookies()[0].Expires)
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, twoWeeks, s.ExpiryAge())
+		require.Equal(t, v.now.Add(twoWeeks), s.ExpiryDate())
+		require.Equal(t, v.now.Add(twoWeeks), s.EndsAt().UTC())
+		require.False(t, s.ExpiresAtBrowserClose())
+	})
+	v.wait(twoWeeks - time.Second)
+	v.requireSession(t, true, "a second is left")
+	v.wait(2 * time.Second)
+	v.requireSession(t, false, "it is over")
+}
+
+func testAfter(t *testing.T, v *visitor) {
+	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.After(30 * time.Second)) })
+	for range 3 {
+		v.wait(20 * time.Second)
+		resp := v.set(t, "a", 1)
+		require.Equal(t, 30, resp.Cookies()[0].MaxAge)
+	}
+	v.wait(20 * time.Second)
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, 30*time.Second, s.ExpiryAge(), "as if it were saved now")
+		require.Equal(t, v.now.Add(10*time.Second), s.EndsAt().UTC(), "but it isn't")
+	})
+	v.wait(11 * time.Second)
+	v.requireSession(t, false, "30 seconds have passed since the last save")
+}
+
+func testAt(t *testing.T, v *visitor) {
+	end := v.now.Add(time.Minute)
+	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(end)) })
+	v.wait(50 * time.Second)
+	resp := v.set(t, "a", 1)
+	require.Equal(t, 10, resp.Cookies()[0].MaxAge)
+	require.Equal(t, end, resp.Cookies()[0].Expires)
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, 10*time.Second, s.ExpiryAge())
+		require.Equal(t, end, s.ExpiryDate())
+	})
+	v.wait(11 * time.Second)
+	v.requireSession(t, false, "the time has come")
+}
+
+func testBrowserClose(t *testing.T, v *visitor) {
+	resp := v.use(t, func(s *cookiestore.Session) {
+		s.SetExpiry(cookiestore.AtBrowserClose)
+		require.True(t, s.ExpiresAtBrowserClose())
+		require.Equal(t, 14*24*time.Hour, s.ExpiryAge())
+	})
+	require.Zero(t, resp.Cookies()[0].MaxAge)
+	require.True(t, resp.Cookies()[0].Expires.IsZero())
+	v.wait(14 * 24 * time.Hour)
+	v.requireSession(t, true, "the browser is still open")
+	v.wait(2 * time.Second)
+	v.requireSession(t, false, "on the server the default age holds")
+}
+
+func testOverAtOnce(t *testing.T, v *visitor) {
+	for _, over := range []cookiestore.Expiry{
+		cookiestore.After(0), cookiestore.After(-time.Hour), cookiestore.At(v.now), cookiestore.At(v.now.Add(-time.Hour)),
+	} {
+		v.set(t, "a", 1)
+		resp := v.use(t, func(s *cookiestore.Session) { s.SetExpiry(over) })
+		require.Equal(t, -1, resp.Cookies()[0].MaxAge, over.String())
+		v.requireSession(t, false, over.String())
+	}
+}
+
+func testBackToDefault(t *testing.T, v *visitor) {
+	v.use(t, func(s *cookiestore.Session) {
+		s.Set("a", 1)
+		s.SetExpiry(cookiestore.After(time.Second))
+	})
+	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.Default) })
+	v.wait(time.Hour)
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, []string{"a"}, s.Keys()) })
+}
+
+func testLifetime(t *testing.T, v *visitor) {
+	v.options = []cookiestore.Option{cookiestore.WithLifetime(time.Hour)}
+	v.set(t, "a", 1)
+	v.wait(40 * time.Minute)
+	resp := v.set(t, "a", 2)
+	require.Equal(t, 20*60, resp.Cookies()[0].MaxAge)
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, 20*time.Minute, s.ExpiryAge())
+		require.Equal(t, []string{"a"}, s.Keys(), "the beginning is no key of the application")
+		s.Clear()
+		s.Set("b", 1)
+	})
+	v.wait(20*time.Minute + time.Second)
+	v.requireSession(t, false, "it began over an hour ago")
+
+	v.set(t, "a", 1)
+	v.wait(40 * time.Minute)
+	v.use(t, func(s *cookiestore.Session) { s.Flush(); s.Set("a", 1) })
+	v.wait(40 * time.Minute)
+	v.requireSession(t, true, "a flush begins another session")
+}
+
+func testRenewal(t *testing.T, v *visitor) {
+	v.options = []cookiestore.Option{cookiestore.WithRenewal(0.5), cookiestore.WithMaxAge(time.Hour)}
+	read := func(s *cookiestore.Session) { s.Get("a") }
+	v.set(t, "a", 1)
+	v.wait(29 * time.Minute)
+	require.Empty(t, v.use(t, read).Cookies(), "not half of its age has passed")
+	v.wait(2 * time.Minute)
+	require.Len(t, v.use(t, read).Cookies(), 1, "more than half has")
+	require.Empty(t, v.use(t, read).Cookies(), "and it was renewed")
+	v.wait(59 * time.Minute)
+	require.Empty(t, v.use(t, func(*cookiestore.Session) {}).Cookies(), "who doesn't read doesn't renew")
+	v.requireSession(t, true, "it was renewed 59 minutes ago")
+
+	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(v.now.Add(time.Hour))) })
+	v.wait(50 * time.Minute)
+	require.Empty(t, v.use(t, read).Cookies(), "a fixed end can't be moved")
+}
+
+func testEveryRequest(t *testing.T, v *visitor) {
+	v.options = []cookiestore.Option{cookiestore.WithSaveEveryRequest(), cookiestore.WithMaxAge(time.Hour)}
+	nothing := func(*cookiestore.Session) {}
+	require.Empty(t, v.use(t, nothing).Cookies(), "there is no session to save")
+	v.set(t, "a", 1)
+	for range 3 {
+		v.wait(50 * time.Minute)
+		require.Len(t, v.use(t, nothing).Cookies(), 1)
+	}
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("a")) })
+}
+
+func testConcurrent(t *testing.T, v *visitor) {
+	const goroutines, rounds = 8, 50
+	v.use(t, func(s *cookiestore.Session) {
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Go(func() {
+				for range rounds {
+					assert.NoError(t, cookiestore.Modify(s, "n", func(n *int) { *n++ }))
+				}
+			})
+		}
+		wg.Wait()
+	})
+	v.use(t, func(s *cookiestore.Session) { require.Equal(t, goroutines*rounds, s.Get("n")) })
+}
+
+func testClearExpired(t *testing.T, v *visitor) {
+	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.After(time.Hour)) })
+	v.wait(59 * time.Minute)
+	require.NoError(t, v.store.ClearExpired(t.Context()))
+	v.requireSession(t, true, "it is not over")
+	v.wait(2 * time.Minute)
+	require.NoError(t, v.store.ClearExpired(t.Context()))
+	v.wait(-2 * time.Minute)
+	if _, err := v.store.Load(t.Context(), "sessionid", strings.TrimPrefix(v.cookie, "sessionid=")); err != nil {
+		require.True(t, cookiestore.IsRefused(err), "its record was removed")
+	}
+}
