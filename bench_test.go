@@ -1,0 +1,51 @@
+package cookiestore_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"example.com/cookiestore"
+	"example.com/cookiestore/sessiontest"
+)
+
+// benchRequest serves one request over and over, as a server would with
+// keep-alive, and without a server's own costs.
+func benchRequest(b *testing.B, handler http.HandlerFunc) {
+	store := newStore(b)
+	served := cookiestore.Middleware(store)(handler)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(sessiontest.Cookie(b, store, jsonObject(b, benchSession)))
+	w := &discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		served.ServeHTTP(w, r)
+	}
+}
+
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+func BenchmarkChange(b *testing.B) {
+	benchRequest(b, func(w http.ResponseWriter, r *http.Request) {
+		s := cookiestore.FromContext(r.Context())
+		s.Set("num_visits", cookiestore.Get(s, "num_visits", 0)+1)
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	benchRequest(b, func(w http.ResponseWriter, r *http.Request) {
+		s := cookiestore.FromContext(r.Context())
+		if cookiestore.Get(s, "num_visits", 0) == 0 {
+			b.Error("the session is not there")
+		}
+	})
+}
+
+func BenchmarkUntouched(b *testing.B) {
+	benchRequest(b, func(w http.ResponseWriter, r *http.Request) {})
+}
