@@ -65,12 +65,12 @@ type car struct {
 	Wheels string `json:"wheels"`
 }
 
-var mini = car{Model: "mini", Wheels: "steel"}
+var defaultCar = car{Model: "mini", Wheels: "steel"}
 
 // showCar shows the car, or the one that you get if you have none.
 func showCar(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
-	render(w, r, "car.html", cookiestore.Get(session, "my_car", mini))
+	render(w, r, "car.html", cookiestore.Get(session, "my_car", defaultCar))
 }
 
 // changeCar does what the forms of the car page ask for.
@@ -78,18 +78,12 @@ func changeCar(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	switch op := r.PostFormValue("op"); op {
 	case "set":
-		model := cmp.Or(r.PostFormValue("model"), mini.Model)
-		session.Set("my_car", car{Model: model, Wheels: mini.Wheels})
+		model := cmp.Or(r.PostFormValue("model"), defaultCar.Model)
+		session.Set("my_car", car{Model: model, Wheels: defaultCar.Wheels})
 		session.AddFlash("You now drive a " + model + ".")
 	case "wheels":
-		wheels := cmp.Or(r.PostFormValue("wheels"), mini.Wheels)
-		err := cookiestore.Modify(session, "my_car", func(c *car) {
-			*c = cmp.Or(*c, mini)
-			c.Wheels = wheels
-		})
-		if err != nil { // what was there is no car
-			session.Set("my_car", car{Model: mini.Model, Wheels: wheels})
-		}
+		wheels := cmp.Or(r.PostFormValue("wheels"), defaultCar.Wheels)
+		changeWheels(session, wheels)
 		session.AddFlash("It now has " + wheels + " wheels.")
 	case "delete":
 		session.Delete("my_car")
@@ -99,6 +93,17 @@ func changeCar(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/car", http.StatusSeeOther)
+}
+
+// changeWheels changes a part of the car, and leaves the rest of it as it is.
+func changeWheels(session *cookiestore.Session, wheels string) {
+	err := cookiestore.Modify(session, "my_car", func(c *car) {
+		*c = cmp.Or(*c, defaultCar)
+		c.Wheels = wheels
+	})
+	if err != nil { // what was there is no car
+		session.Set("my_car", car{Model: defaultCar.Model, Wheels: wheels})
+	}
 }
 
 // state is the session as JSON.
