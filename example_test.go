@@ -62,14 +62,17 @@ func Example() {
 }
 
 func ExampleNew() {
-	key, err := hex.DecodeString(os.Getenv("SESSION_KEY"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, err = cookiestore.New(key) // the variable is not set here
+	_, err := cookiestore.New([]byte("hunter2"))
 	fmt.Println(err)
 	// Output:
-	// cookiestore: the key has 0 bytes, and must have at least 32 random ones: make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and decode the hex
+	// cookiestore: the key has 7 bytes, and must have at least 32 random ones: make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey
+}
+
+func ExampleParseKey() {
+	os.Setenv("SESSION_KEY", "6f1d3b0a5c2e4f78899aabbccddeeff00112233445566778899aabbccddeeff0")
+	key, err := cookiestore.ParseKey(os.Getenv("SESSION_KEY"))
+	fmt.Println(len(key), err)
+	// Output: 32 <nil>
 }
 
 // With a block key, securecookie encrypts the session: the visitor can't read it.

@@ -5,11 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash"
 	"maps"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,12 +117,31 @@ func keySizeError(index, size, minimum int) error {
 		which = fmt.Sprintf("fallback key %d", index)
 	}
 	detail := fmt.Sprintf("%s has %d bytes, and must have at least %d random ones: "+
-		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and decode the hex",
+		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey",
 		which, size, minimum)
 	if minimum < MinKeySize {
 		detail = which + " is empty: pass Django's SECRET_KEY"
 	}
 	return usage(detail)
+}
+
+// ParseKey reads a signing key from text, such as an environment variable holds:
+// hex, or else any kind of base64. The error says what is wrong, and never shows
+// the text.
+func ParseKey(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
+	key, err := hex.DecodeString(text) // first: all hex is base64, too, of another key
+	if err != nil {
+		standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+		key, err = base64.RawStdEncoding.DecodeString(standard)
+	}
+	switch {
+	case err != nil:
+		return nil, usage("the key is neither hex nor base64: make one with `openssl rand -hex 32`")
+	case len(key) < MinKeySize:
+		return nil, keySizeError(0, len(key), MinKeySize)
+	}
+	return key, nil
 }
 
 // SetMaxAge sets how old a value may be when [Signer.Decode] reads it: two weeks

@@ -2,6 +2,8 @@ package cookiestore
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strings"
@@ -290,6 +292,27 @@ func incompressible(n int) []string {
 		out[i] = fmt.Sprintf("%x", i*i*7919)
 	}
 	return out
+}
+
+func TestParseKey(t *testing.T) {
+	key := bytes.Repeat([]byte{0xfb, 0xff}, 16)
+	for _, text := range []string{
+		hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)) + "\n", base64.StdEncoding.EncodeToString(key),
+		base64.URLEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), " " + base64.RawStdEncoding.EncodeToString(key),
+	} {
+		got, err := ParseKey(text)
+		require.NoError(t, err)
+		require.Equal(t, key, got)
+	}
+	for text, says := range map[string]string{
+		"":           "has 0 bytes",
+		"hunter2!":   "neither hex nor base64",
+		"68756e7465": "has 5 bytes, and must have at least 32 random ones",
+	} {
+		_, err := ParseKey(text)
+		require.ErrorContains(t, err, says)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
 }
 
 func TestBase62(t *testing.T) {

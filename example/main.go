@@ -10,8 +10,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -141,20 +139,11 @@ func signingKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// decodeKey reads a key in hex, or else in any kind of base64: 64 hex digits are
-// valid base64, too, of another key. Its errors don't show the key.
+// decodeKey reads a key in hex or base64.
 func decodeKey(which, text string) ([]byte, error) {
-	key, err := hex.DecodeString(text)
+	key, err := cookiestore.ParseKey(text)
 	if err != nil {
-		standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
-		key, err = base64.RawStdEncoding.DecodeString(standard)
-	}
-	switch {
-	case err != nil:
-		return nil, usagef("%s is neither hex nor base64: make one with `openssl rand -hex 32`", which)
-	case len(key) < cookiestore.MinKeySize:
-		return nil, usagef("%s has %d bytes, and must have at least %d: make one with `openssl rand -hex 32`",
-			which, len(key), cookiestore.MinKeySize)
+		return nil, usagef("%s: %s", which, strings.TrimPrefix(err.Error(), "cookiestore: "))
 	}
 	return key, nil
 }

@@ -83,9 +83,9 @@ func TestRefusedFlags(t *testing.T) {
 		{"a maximum age of nothing", []string{"-max-age", "0"}, "the maximum age is under a second"},
 		{"a cookie name that isn't one", []string{"-name", "a b"}, `cookie "a b"`},
 		{"a cookie name that needs Secure", []string{"-name", "__Host-id"}, "its prefix needs Secure"},
-		{"a short key", []string{"-key", hexKey[2:]}, "-key has 31 bytes, and must have at least 32"},
-		{"a key in no encoding", []string{"-key", "?" + hexKey}, "-key is neither hex nor base64"},
-		{"a short old key", []string{"-key", hexKey, "-old-keys", hexKey + "," + hexKey[2:]}, "key 2 of -old-keys has 31 bytes"},
+		{"a short key", []string{"-key", hexKey[2:]}, "-key: the key has 31 bytes, and must have at least 32"},
+		{"a key in no encoding", []string{"-key", "?" + hexKey}, "-key: the key is neither hex nor base64"},
+		{"a short old key", []string{"-key", hexKey, "-old-keys", hexKey + "," + hexKey[2:]}, "key 2 of -old-keys: the key has 31 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := parseFlags(test.args, noEnvironment, io.Discard)

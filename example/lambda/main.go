@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -36,10 +35,10 @@ type counter struct {
 	sessions *cookiestore.Manager
 }
 
-func newCounter(hexKey string) (*counter, error) {
-	key, err := hex.DecodeString(hexKey)
+func newCounter(textKey string) (*counter, error) {
+	key, err := cookiestore.ParseKey(textKey)
 	if err != nil {
-		return nil, fmt.Errorf("SESSION_KEY is not hex: make one with `openssl rand -hex 32`")
+		return nil, fmt.Errorf("SESSION_KEY: %w", err)
 	}
 	store, err := cookiestore.New(key)
 	if err != nil {

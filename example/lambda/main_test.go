@@ -88,7 +88,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ key, says string }{
 		"none":                {"", "must have at least 32"},
 		"one that is short":   {hexKey[:62], "has 31 bytes"},
-		"one that is not hex": {"?" + hexKey[1:], "SESSION_KEY is not hex"},
+		"one that is not hex": {"?" + hexKey[1:], "SESSION_KEY: cookiestore: the key is neither hex nor base64"},
 	} {
 		_, err := newCounter(test.key)
 		require.ErrorContains(t, err, test.says, name)
