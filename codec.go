@@ -27,18 +27,24 @@ type codec interface {
 type signerCodec struct{ *Signer }
 
 func (c signerCodec) load(name, value string, maxInflated int) (Record, error) {
+	rec, _, err := c.open(name, value, maxInflated)
+	return rec, err
+}
+
+// open is load, and tells which key signed.
+func (c signerCodec) open(name, value string, maxInflated int) (Record, int, error) {
 	buf, data := getBuffer(), getBuffer()
 	defer buf.free()
 	defer data.free()
 	buf.b = append(buf.b, value...)
 	v, err := c.verify(name, buf.b)
 	if err != nil {
-		return Record{}, err
+		return Record{}, -1, err
 	}
 	if data.b, err = appendDecoded(data.b, v.payload, maxInflated); err != nil {
-		return Record{}, err
+		return Record{}, -1, err
 	}
-	return Record{Data: string(data.b), Saved: time.Unix(v.at, 0), Resave: v.key > 0}, nil
+	return Record{Data: string(data.b), Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
 }
 
 func (c signerCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {

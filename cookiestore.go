@@ -110,6 +110,19 @@ type Record struct {
 	BrowserClose bool
 }
 
+// EndsAt returns when the session is over if it isn't saved again: as the expiry
+// in its Data says, or else maxAge after it was saved. It is the zero time where
+// that depends on when it was saved and Saved is zero. The error is
+// [ErrMalformed] if Data is no dictionary, or its expiry none.
+func (r Record) EndsAt(maxAge time.Duration) (time.Time, error) {
+	_, expiry, err := parseData(r.Data)
+	if err != nil || r.Saved.IsZero() && expiry.kind != atTime {
+		return time.Time{}, err
+	}
+	rules := policy{age: maxAge}
+	return rules.end(expiry, r.Saved, time.Time{}), nil
+}
+
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
 // format that [Signer] describes. It keeps nothing on the server.
 //

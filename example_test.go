@@ -75,6 +75,36 @@ func ExampleParseKey() {
 	// Output: 32 <nil>
 }
 
+// A row of Django's table django_session, and one from before Django 3.1.
+func ExampleDjangoRows() {
+	rows, err := cookiestore.NewDjangoRows([]byte("r_iGp@58WAm!dX3a5ID)nOdcd*bWB2d^C4@(DSDC6Lc1-mxLpQ"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, sessionData := range []string{
+		"eyJudW1fdmlzaXRzIjoxfQ:1fPj03:fWMDCUV6a3m7GFnASmb_t_4LwcHCxXlDskvGKueJsSQ",
+		"NGI2OGU3NmFhYTcwYmRmNzk0YWU3YjRhMzA2NTRlM2JhODI1MmFjYzp7Im51bV92aXNpdHMiOjF9",
+	} {
+		row, err := rows.Decode(sessionData)
+		fmt.Println(row.Data, row.Legacy, err)
+	}
+	// Output:
+	// {"num_visits":1} false <nil>
+	// {"num_visits":1} true <nil>
+}
+
+func ExampleInspect() {
+	seen, err := cookiestore.Inspect("eyJudW1fdmlzaXRzIjoxfQ:1fPj03:3Nu5Hmzye20IZTdt9QReim3P2S2gToTuMTN-3H8rgwI")
+	fmt.Println(seen.Data, seen.At.UTC(), err)
+	// Output: {"num_visits":1} 2018-06-04 06:29:51 +0000 UTC <nil>
+}
+
+func ExampleRecord_EndsAt() {
+	rec := cookiestore.Record{Data: `{"_session_expiry":30}`, Saved: time.Unix(1_800_000_000, 0).UTC()}
+	fmt.Println(rec.EndsAt(14 * 24 * time.Hour))
+	// Output: 2027-01-15 08:00:30 +0000 UTC <nil>
+}
+
 // With a block key, securecookie encrypts the session: the visitor can't read it.
 func ExampleNewWithCodec() {
 	hashKey := securecookie.GenerateRandomKey(32)

@@ -726,15 +726,10 @@ func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // refused.
 func (p *policy) restore(rec Record) (contents, error) {
 	c := contents{data: rec.Data, base: rec.Data, saved: rec.Saved, resave: rec.Resave, loaded: true}
+	var expiry Expiry
 	var err error
-	if c.members, err = splitObject(rec.Data); err != nil {
-		return contents{}, refuse(ErrMalformed, err.Error())
-	}
-	expiry := Default
-	if i := indexOf(c.members, ExpiryKey); i >= 0 {
-		if expiry, err = parseExpiry(c.members[i].value); err != nil {
-			return contents{}, refuse(ErrMalformed, err.Error())
-		}
+	if c.members, expiry, err = parseData(rec.Data); err != nil {
+		return contents{}, err
 	}
 	now := p.now()
 	if c.saved.IsZero() {
@@ -749,6 +744,23 @@ func (p *policy) restore(rec Record) (contents, error) {
 	}
 	c.ends = p.end(expiry, c.saved, created)
 	return c, nil
+}
+
+// parseData takes a dictionary apart and finds its expiry, or refuses it.
+func parseData(data string) ([]member, Expiry, error) {
+	members, err := splitObject(data)
+	if err != nil {
+		return nil, Default, refuse(ErrMalformed, err.Error())
+	}
+	i := indexOf(members, ExpiryKey)
+	if i < 0 {
+		return members, Default, nil
+	}
+	expiry, err := parseExpiry(members[i].value)
+	if err != nil {
+		return nil, Default, refuse(ErrMalformed, err.Error())
+	}
+	return members, expiry, nil
 }
 
 // takeCreated takes the time at which the session began out of its members. One

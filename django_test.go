@@ -1,0 +1,152 @@
+package cookiestore
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func (v vector) rows(tb testing.TB) *DjangoRows {
+	rows, err := NewDjangoRows([]byte("a newer key"), []byte(v.Secret))
+	require.NoError(tb, err)
+	require.NoError(tb, rows.SetKeys([]byte(v.Secret)))
+	return rows
+}
+
+// Every row that Django has written is read, before 3.1 and since.
+func TestDjangoRows(t *testing.T) {
+	for _, kind := range []string{"db_row", "legacy_db_row"} {
+		for _, v := range vectors(t, kind) {
+			require.True(t, v.Valid)
+			rows, legacy := v.rows(t), kind == "legacy_db_row"
+			got, err := rows.Decode(v.Value)
+			require.NoError(t, err)
+			want := DjangoRow{Record: Record{Data: *v.JSON, Saved: time.Unix(v.SignedAt, 0)}}
+			if legacy {
+				want = DjangoRow{Record: Record{Data: *v.JSON, Resave: true}, Legacy: true}
+			}
+			require.Equal(t, want, got)
+
+			again := rows.Encode(got.Data, time.Unix(v.SignedAt, 0))
+			if !legacy && v.Value[0] != '.' {
+				require.Equal(t, v.Value, again, "Django writes the same")
+			}
+			back, err := rows.Decode(again)
+			require.NoError(t, err)
+			require.Equal(t, *v.JSON, back.Data)
+
+			seen, err := Inspect(v.Value)
+			require.NoError(t, err)
+			require.Equal(t, *v.JSON, seen.Data)
+			require.Equal(t, legacy, seen.Legacy)
+			require.Equal(t, strings.HasPrefix(v.Value, "."), seen.Compressed)
+
+			older, err := NewDjangoRows([]byte("a newer key"), []byte("another"), []byte(v.Secret))
+			require.NoError(t, err)
+			got, err = older.Decode(v.Value)
+			require.NoError(t, err)
+			require.Equal(t, 2, got.Key)
+			require.True(t, got.Resave)
+		}
+	}
+}
+
+func TestDjangoRowsRefuse(t *testing.T) {
+	v := vectors(t, "db_row")[0]
+	old := vectors(t, "legacy_db_row")[0]
+	rows := v.rows(t)
+	cookies, err := NewDjangoSigner(DjangoCookieSalt, []byte(v.Secret))
+	require.NoError(t, err)
+	legacy := func(change func(text []byte) []byte) string {
+		text, err := base64.StdEncoding.DecodeString(old.Value)
+		require.NoError(t, err)
+		return base64.StdEncoding.EncodeToString(change(text))
+	}
+	bomb := zlibStream(t, make([]byte, maxRow+1))
+	for _, test := range []struct {
+		name, value string
+		reason      error
+	}{
+		{"nothing", "", ErrMalformed},
+		{"any text", "session data", ErrMalformed},
+		{"another key", vectorSigner(t, "another key").Sign("", "e30", signedAt), ErrTampered},
+		{"a cookie", cookies.Sign("", "e30", signedAt), ErrTampered},
+		{"a row with a character changed", "A" + v.Value[1:], ErrTampered},
+		{"what is no dictionary", rows.signer.Sign("", "W10", signedAt), ErrMalformed},
+		{"what inflates to more than the limit", rows.signer.Sign("", "."+b64.EncodeToString(bomb), signedAt), ErrTooLarge},
+		{"a legacy row with its data changed", legacy(func(b []byte) []byte { return bytes.Replace(b, []byte("1}"), []byte("2}"), 1) }), ErrTampered},
+		{"a legacy row with its digest changed", legacy(func(b []byte) []byte { return append([]byte("0"), b[1:]...) }), ErrTampered},
+		{"a legacy row with its digest in capitals", legacy(func(b []byte) []byte { return append(bytes.ToUpper(b[:40]), b[40:]...) }), ErrTampered},
+		{"a legacy row without a digest", legacy(func(b []byte) []byte { return b[41:] }), ErrMalformed},
+		{"a legacy row with bytes after it", old.Value + "!", ErrMalformed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := rows.Decode(test.value)
+			require.ErrorIs(t, err, test.reason)
+			require.True(t, IsRefused(err))
+		})
+	}
+	_, err = NewDjangoRows(nil)
+	require.ErrorContains(t, err, "the key is empty")
+}
+
+func vectorSigner(tb testing.TB, secret string) *Signer {
+	s, err := NewDjangoSigner(DjangoDatabaseSalt, []byte(secret))
+	require.NoError(tb, err)
+	return s
+}
+
+func TestInspect(t *testing.T) {
+	for _, test := range []struct {
+		name, value string
+		want        Unverified
+		reason      error
+	}{
+		{"a good value", "e30:1xocE4:sig", Unverified{Payload: "e30", Timestamp: "1xocE4", Signature: "sig", At: signedAt, Data: "{}"}, nil},
+		{"no signature", "e30", Unverified{Payload: "e30"}, ErrMalformed},
+		{"no timestamp", "e30:sig", Unverified{Payload: "e30", Signature: "sig"}, ErrMalformed},
+		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig"}, ErrMalformed},
+		{"a bad payload", ".e30:1xocE4:sig", Unverified{Payload: ".e30", Timestamp: "1xocE4", Signature: "sig", Compressed: true, At: signedAt}, ErrMalformed},
+		{"nothing", "::", Unverified{}, ErrMalformed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := Inspect(test.value)
+			require.ErrorIs(t, err, test.reason)
+			require.Equal(t, test.want, got)
+		})
+	}
+	// What Django refuses can be taken apart all the same, and nothing panics.
+	for _, v := range vectors(t, "signed_cookie") {
+		_, err := Inspect(v.Value)
+		assert.True(t, err == nil || IsRefused(err))
+	}
+}
+
+func TestRecordEndsAt(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rec  Record
+		want time.Time
+	}{
+		{"the default", Record{Data: `{}`, Saved: signedAt}, signedAt.Add(time.Hour)},
+		{"browser close", Record{Data: `{"_session_expiry":0}`, Saved: signedAt}, signedAt.Add(time.Hour)},
+		{"an age", Record{Data: `{"_session_expiry":30}`, Saved: signedAt}, signedAt.Add(30 * time.Second)},
+		{"a time", Record{Data: `{"_session_expiry":"2027-01-15T08:00:00+00:00"}`}, signedAt.UTC()},
+		{"an age from nobody knows when", Record{Data: `{"_session_expiry":30}`}, time.Time{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := test.rec.EndsAt(time.Hour)
+			require.NoError(t, err)
+			require.Equal(t, test.want, got)
+		})
+	}
+	for _, data := range []string{`[]`, `{"_session_expiry":"soon"}`} {
+		_, err := Record{Data: data, Saved: signedAt}.EndsAt(time.Hour)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+}
