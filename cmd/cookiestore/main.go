@@ -1,0 +1,152 @@
+// Command cookiestore shows what is in a session, makes keys, and makes session
+// cookies for use with curl.
+//
+//	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
+//	cookiestore keygen
+//	cookiestore sign [-name NAME] [-at TIME] < JSON
+//
+// inspect takes a cookie's value, a Cookie header or a session_data of Django's
+// table django_session, from its argument or from standard input.
+//
+// Keys come from the environment, where other users of the machine can't read
+// them, unlike arguments:
+//
+//	SESSION_KEY                   the key of the package's own format, hex or base64
+//	SESSION_OLD_KEYS              older ones, newest first, one a line
+//	DJANGO_SECRET_KEY             Django's SECRET_KEY
+//	DJANGO_SECRET_KEY_FALLBACKS   older ones, newest first, one a line
+//
+// The exit status is 0 if the session verifies and is not over, 1 if not, and 2
+// if the command was misused.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+const usage = `usage:
+  cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
+      show what is in a cookie value, a Cookie header or a session_data of
+      Django's table, from the argument or standard input, and whether it verifies
+  cookiestore keygen
+      make a key
+  cookiestore sign [-name NAME] [-at TIME] < JSON
+      make a session cookie of a JSON object
+
+Keys come from the environment: SESSION_KEY (hex or base64) and SESSION_OLD_KEYS,
+or DJANGO_SECRET_KEY and DJANGO_SECRET_KEY_FALLBACKS; older keys one a line.
+Exit status: 0 verified and not expired, 1 otherwise, 2 misuse.
+
+flags of inspect and sign:
+`
+
+// The exit statuses.
+const (
+	good   = 0
+	bad    = 1
+	misuse = 2
+)
+
+// A misuseError is about how the command was called.
+type misuseError struct{ error }
+
+func misusef(format string, args ...any) error { return misuseError{fmt.Errorf(format, args...)} }
+
+// command is what the command line and the environment say.
+type command struct {
+	flags  *flag.FlagSet
+	json   bool
+	name   string
+	maxAge time.Duration
+	at     time.Time
+	keys   keys
+	in     io.Reader
+	out    io.Writer
+}
+
+func run(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
+	status, err := dispatch(args, getenv, in, out)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return good
+	case errors.As(err, new(misuseError)):
+		fmt.Fprintln(errOut, "cookiestore:", err)
+		fmt.Fprintln(errOut, "Run cookiestore help for how to call it.")
+		return misuse
+	case err != nil:
+		fmt.Fprintln(errOut, "cookiestore:", err)
+		return bad
+	}
+	return status
+}
+
+func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Writer) (int, error) {
+	if len(args) == 0 {
+		return misuse, misusef("which command? inspect, keygen or sign")
+	}
+	c := &command{at: time.Now(), in: in, out: out}
+	c.flags = flag.NewFlagSet(args[0], flag.ContinueOnError)
+	c.flags.SetOutput(io.Discard)
+	c.flags.StringVar(&c.name, "name", "sessionid", "`name` of the cookie")
+	c.flags.Func("at", "the `time` to judge expiry at, or to sign at: Unix seconds or RFC 3339 (default now)", c.setTime)
+
+	var do func() (int, error)
+	switch args[0] {
+	case "inspect":
+		c.flags.BoolVar(&c.json, "json", false, "print a JSON object")
+		c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "`duration` of a session without an expiry of its own: the site's SESSION_COOKIE_AGE")
+		do = c.inspect
+	case "sign":
+		do = c.sign
+	case "keygen":
+		do = c.keygen
+	case "help", "-h", "-help", "--help":
+		return good, c.help()
+	default:
+		return misuse, misusef("%q is none of the commands inspect, keygen, sign", args[0])
+	}
+	switch err := c.flags.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return good, c.help()
+	case err != nil:
+		return misuse, misuseError{err}
+	}
+	var err error
+	if c.keys, err = readKeys(getenv); err != nil {
+		return misuse, misuseError{err}
+	}
+	return do()
+}
+
+func (c *command) help() error {
+	fmt.Fprint(c.out, usage)
+	c.flags.SetOutput(c.out)
+	if c.flags.Lookup("json") == nil {
+		c.flags.BoolVar(&c.json, "json", false, "print a JSON object (inspect)")
+		c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "`duration` of a session without an expiry of its own (inspect)")
+	}
+	c.flags.PrintDefaults()
+	return nil
+}
+
+func (c *command) setTime(text string) error {
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		c.at = time.Unix(seconds, 0)
+		return nil
+	}
+	var err error
+	if c.at, err = time.Parse(time.RFC3339, text); err != nil {
+		return errors.New("neither Unix seconds nor an RFC 3339 time such as 2030-01-31T12:00:00Z")
+	}
+	return nil
+}
