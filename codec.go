@@ -64,8 +64,7 @@ type foreignCodec struct{ Codec }
 func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) {
 	var text []byte
 	if err := c.Decode(name, value, &text); err != nil {
-		// Whatever it is that the codec can't read, it is no session.
-		return Record{}, &cookieError{class: decodeError, detail: err.Error(), cause: err}
+		return Record{}, refuseBy(err)
 	}
 	stamp, data, ok := bytes.Cut(text, []byte(":"))
 	at, isTime := parseBase62(stamp)
@@ -97,29 +96,28 @@ func (c foreignCodec) save(name string, data []byte, at time.Time, compressOver 
 }
 
 // loadLegacy tries the codecs in turn on a cookie that isn't in the store's own
-// format. A Signer tells when it was signed; any other judges by itself.
-func loadLegacy(codecs []Codec, name, value string, maxInflated int) (Record, bool) {
+// format. A Signer tells when it was signed; any other judges by itself. The error
+// is that of the last codec.
+func loadLegacy(codecs []Codec, name, value string, maxInflated int) (rec Record, err error) {
 	for _, c := range codecs {
 		if signer, ok := c.(*Signer); ok {
-			if rec, err := (signerCodec{signer}).load(name, value, maxInflated); err == nil {
-				rec.Resave = true
-				return rec, true
-			}
-			continue
+			rec, err = signerCodec{signer}.load(name, value, maxInflated)
+		} else {
+			rec.Data, err = loadGorilla(c, name, value)
 		}
-		var values looseMap
-		if c.Decode(name, value, &values) != nil {
-			continue
+		if err == nil {
+			rec.Resave = true
+			return rec, nil
 		}
-		named, err := stringKeys(values)
-		if err != nil {
-			continue
-		}
-		data, err := appendValue(nil, named)
-		if err != nil {
-			continue
-		}
-		return Record{Data: string(data), Resave: true}, true
 	}
-	return Record{}, false
+	return Record{}, refuseBy(err)
+}
+
+// refuseBy makes a refusal of what a codec says. Whatever it is that the codec
+// can't read, it is no session.
+func refuseBy(err error) error {
+	if IsRefused(err) {
+		return err
+	}
+	return &cookieError{class: decodeError, detail: err.Error(), cause: err}
 }

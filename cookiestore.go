@@ -49,6 +49,7 @@ package cookiestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -183,8 +184,15 @@ func WithDjango() StoreOption {
 // that JSON can't hold, or keys that are neither strings nor integers, make it
 // refused. Its age is the codec's to judge. A [Signer] among the codecs reads
 // sessions as another store with it wrote them. Default: none.
-func WithLegacyCodecs(codecs ...Codec) StoreOption {
-	return func(o *storeOptions) { o.legacy = append(o.legacy, codecs...) }
+//
+// It takes what securecookie.CodecsFromPairs returns; for codecs of different
+// types, use it more than once.
+func WithLegacyCodecs[C Codec](codecs ...C) StoreOption {
+	return func(o *storeOptions) {
+		for _, c := range codecs {
+			o.legacy = append(o.legacy, c)
+		}
+	}
 }
 
 // WithCompressionOver tries zlib on sessions of more than n bytes of JSON, and
@@ -283,12 +291,14 @@ func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error
 		return Record{}, refuseTooLong(size)
 	}
 	rec, err := c.codec.load(name, value, c.maxInflated)
-	if err != nil && len(c.legacy) > 0 {
-		if old, ok := loadLegacy(c.legacy, name, value, c.maxInflated); ok {
-			return old, nil
-		}
+	if err == nil || len(c.legacy) == 0 {
+		return rec, err
 	}
-	return rec, err
+	rec, legacyErr := loadLegacy(c.legacy, name, value, c.maxInflated)
+	if legacyErr == nil || errors.Is(err, ErrMalformed) {
+		return rec, legacyErr
+	}
+	return rec, err // it has the store's own form
 }
 
 // Save returns the value of the cookie that holds the session. A session that

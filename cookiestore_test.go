@@ -229,13 +229,11 @@ func TestCookiesAreSmall(t *testing.T) {
 
 func TestLegacyCodecs(t *testing.T) {
 	gobs := securecookie.CodecsFromPairs(testKey, nil, otherKey, otherKey)
-	var codecs []cookiestore.Codec
-	for _, c := range gobs {
-		codecs = append(codecs, c)
-	}
-	codecs = append(codecs, securecookie.New(otherKey, nil).SetSerializer(securecookie.JSONEncoder{}))
-	store := newStore(t, cookiestore.WithLegacyCodecs(codecs...))
+	asJSON := securecookie.New(otherKey, nil).SetSerializer(securecookie.JSONEncoder{})
+	store := newStore(t, cookiestore.WithLegacyCodecs(gobs...), cookiestore.WithLegacyCodecs(asJSON))
 
+	gob.Register([]any{})
+	gob.Register(map[string]any{})
 	for _, test := range []struct {
 		name   string
 		codec  securecookie.Codec
@@ -245,12 +243,16 @@ func TestLegacyCodecs(t *testing.T) {
 		{"signed gob is read", gobs[0], map[any]any{"user": 7, "name": "Ankit", "price": 2.0}, `{"name":"Ankit","price":2.0,"user":7}`},
 		{"encrypted gob is read", gobs[1], map[any]any{"user": int64(7)}, `{"user":7}`},
 		{"keys that are integers become strings", gobs[0], map[any]any{7: "seven", uint8(8): true}, `{"7":"seven","8":true}`},
-		{"JSON is read with its numbers", codecs[2], map[string]any{"n": 1 << 60, "f": 1.5}, `{"f":1.5,"n":1152921504606846976}`},
-		{"a cookie of a later codec is read, after one of the same key has failed", codecs[2], map[string]any{"a": 1}, `{"a":1}`},
+		{"JSON is read with its numbers", asJSON, map[string]any{"n": 1 << 60, "f": 1.5}, `{"f":1.5,"n":1152921504606846976}`},
+		{"gob of a map with string keys is read", gobs[0], map[string]any{"user": 7}, `{"user":7}`},
+		{"numbers that came through encoding/json as floats are whole again", gobs[0],
+			map[any]any{"user": 42.0, "price": 1.5, "cart": []any{map[string]any{"n": 2.0}}, "big": 1e300, "b": true, "z": nil},
+			`{"b":true,"big":1e+300,"cart":[{"n":2}],"price":1.5,"user":42,"z":null}`},
+		{"a cookie of a later codec is read, after one of the same key has failed", asJSON, map[string]any{"a": 1}, `{"a":1}`},
 		{"a key that JSON can't have is refused", gobs[0], map[any]any{1.5: "x"}, ""},
 		{"two keys that would be one are refused", gobs[0], map[any]any{"7": "x", 7: "y"}, ""},
 		{"a value that JSON can't hold is refused", gobs[0], map[any]any{"x": complex(1, 2)}, ""},
-		{"a list is refused", codecs[2], []int{1}, ""},
+		{"a list is refused", asJSON, []int{1}, ""},
 		{"another key is refused", securecookie.New(bytes.Repeat([]byte("z"), 32), nil), map[any]any{"a": 1}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -265,6 +267,26 @@ func TestLegacyCodecs(t *testing.T) {
 			require.Equal(t, cookiestore.Record{Data: test.want, Resave: true}, rec)
 		})
 	}
+	t.Run("a refusal says what the last codec says", func(t *testing.T) {
+		expired := securecookie.New(testKey, nil).MaxAge(1)
+		value, err := securecookie.New(testKey, nil).Encode("sessionid", map[any]any{"a": 1})
+		require.NoError(t, err)
+		_, err = newStore(t, cookiestore.WithLegacyCodecs(expired)).Load(t.Context(), "other", value)
+		require.True(t, cookiestore.IsRefused(err))
+		require.ErrorContains(t, err, "securecookie: the value is not valid")
+	})
+	t.Run("a serializer that knows one type alone is no panic", func(t *testing.T) {
+		picky := securecookie.New(testKey, nil).SetSerializer(pickySerializer{})
+		value, err := picky.Encode("sessionid", `{"user":7}`)
+		require.NoError(t, err)
+		rec, err := newStore(t, cookiestore.WithLegacyCodecs(picky)).Load(t.Context(), "sessionid", value)
+		require.NoError(t, err)
+		require.Equal(t, `{"user":7}`, rec.Data)
+		value, err = picky.Encode("sessionid", "nonsense")
+		require.NoError(t, err)
+		_, err = newStore(t, cookiestore.WithLegacyCodecs(picky)).Load(t.Context(), "sessionid", value)
+		require.True(t, cookiestore.IsRefused(err))
+	})
 	t.Run("a signer's cookie keeps its age and its bytes", func(t *testing.T) {
 		django, err := cookiestore.NewDjangoSigner(cookiestore.DjangoCookieSalt, []byte("Django's SECRET_KEY"))
 		require.NoError(t, err)
@@ -291,6 +313,23 @@ func TestLegacyCodecs(t *testing.T) {
 		require.Equal(t, `{"user":7}`, rec.Data)
 		require.False(t, rec.Resave)
 	})
+}
+
+// pickySerializer is like what sites write to have gorilla/sessions keep JSON.
+type pickySerializer struct{}
+
+func (pickySerializer) Serialize(src any) ([]byte, error) { return []byte(src.(string)), nil }
+
+func (pickySerializer) Deserialize(src []byte, dst any) error {
+	values := *dst.(*map[any]any)
+	var named map[string]any
+	if err := json.Unmarshal(src, &named); err != nil {
+		return err
+	}
+	for key, v := range named {
+		values[key] = v
+	}
+	return nil
 }
 
 // brokenCodec returns what no codec should.

@@ -2,7 +2,9 @@ package cookiestore
 
 import (
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -26,6 +28,97 @@ func decodeLooseMap(data string, dst *map[any]any) error {
 		(*dst)[key] = value
 	}
 	return nil
+}
+
+// loadGorilla returns the dictionary of a cookie that gorilla/sessions has
+// written, or that securecookie has written of a map.
+func loadGorilla(c Codec, name, value string) (string, error) {
+	values := map[any]any{}
+	if err := decodeQuietly(c, name, value, &values); err != nil {
+		var loose looseMap
+		var named map[string]any
+		switch {
+		case decodeQuietly(c, name, value, &loose) == nil: // securecookie.JSONEncoder
+			values = loose
+		case decodeQuietly(c, name, value, &named) == nil: // gob of another map
+			for key, v := range named {
+				values[key] = v
+			}
+		default:
+			return "", err
+		}
+	}
+	if fromJSON(values) {
+		wholeNumbers(values)
+	}
+	named, err := stringKeys(values)
+	if err != nil {
+		return "", err
+	}
+	data, err := appendValue(nil, named)
+	return string(data), err
+}
+
+// decodeQuietly takes a panic for an error: serializers that sites have written
+// for gorilla/sessions know one type, and may panic for any other.
+func decodeQuietly(c Codec, name, value string, dst any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = refuse(ErrMalformed, "the codec panicked")
+		}
+	}()
+	return c.Decode(name, value, dst)
+}
+
+// fromJSON reports whether v has no types but those that encoding/json decodes
+// into an interface. gob, which keeps types, would have others in most sessions.
+func fromJSON(v any) bool {
+	switch v := v.(type) {
+	case nil, bool, string, float64:
+		return true
+	case map[any]any:
+		for _, inner := range v {
+			if !fromJSON(inner) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		for _, inner := range v {
+			if !fromJSON(inner) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		return !slices.ContainsFunc(v, func(inner any) bool { return !fromJSON(inner) })
+	}
+	return false
+}
+
+// wholeNumbers makes integers of the whole floats in v, in place where v is a map
+// or a slice: encoding/json reads all numbers as floats, and a user's id that came
+// as 42.0 would be no int.
+func wholeNumbers(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) <= 1<<53 {
+			return int64(v)
+		}
+	case map[any]any:
+		for key, inner := range v {
+			v[key] = wholeNumbers(inner)
+		}
+	case map[string]any:
+		for key, inner := range v {
+			v[key] = wholeNumbers(inner)
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = wholeNumbers(inner)
+		}
+	}
+	return v
 }
 
 // stringKeys returns the map with its keys as the strings that encoding/json
