@@ -1,0 +1,14 @@
+module example.com/cookiestore/interop
+
+go 1.25
+
+require (
+	example.com/cookiestore v0.0.0
+	github.com/gorilla/securecookie v1.1.2
+	github.com/gorilla/sessions v1.4.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace example.com/cookiestore => ../
