@@ -196,20 +196,25 @@ func (r *report) describe(rec cookiestore.Record, c *command) {
 	if json.Valid([]byte(rec.Data)) {
 		r.Data, r.DataSize = json.RawMessage(rec.Data), len(rec.Data)
 	}
-	if !rec.Saved.IsZero() {
-		at := rec.Saved.UTC()
-		r.SignedAt = &at
-	}
+	r.SignedAt = printable(rec.Saved)
 	ends, err := rec.EndsAt(c.maxAge)
 	if err != nil || ends.IsZero() {
 		return
 	}
-	ends = ends.UTC()
-	r.ExpiresAt = &ends
+	r.ExpiresAt = printable(ends)
 	r.Expired = c.at.Truncate(time.Second).After(ends) // to the second, as sessions are saved
 	if rec.Saved.After(c.at.Add(time.Minute)) && r.Error == nil {
 		r.fail(fmt.Errorf("signed in the future: %s is after %s", rec.Saved.UTC().Format(time.RFC3339), c.at.UTC().Format(time.RFC3339)))
 	}
+}
+
+// printable returns a time as it is printed, or nil if it is unknown or outside of
+// the years that RFC 3339 has.
+func printable(t time.Time) *time.Time {
+	if t = t.UTC(); t.IsZero() || t.Year() > 9999 {
+		return nil
+	}
+	return &t
 }
 
 // printJSON prints the report as one object. The data stays byte for byte, which

@@ -115,6 +115,8 @@ func TestInspectJSON(t *testing.T) {
 			seen{Format: "django-db-legacy", Key: -1, Size: 76, DataSize: 16, Data: data, Error: fail("cookie refused: signature does not match")}},
 		{"rubbish", django, "rubbish", nil, bad,
 			seen{Format: "unknown", Key: -1, Size: 7, Data: json.RawMessage("null"), Error: fail("cookie refused: malformed: no signature")}},
+		{"a timestamp past all years", django, "e30:zzzzzzzzzz:x", nil, bad,
+			seen{Format: "unknown", Key: -1, Size: 16, DataSize: 2, Data: json.RawMessage("{}"), Error: fail("cookie refused: signature does not match")}},
 		{"nothing", django, "\n", nil, bad,
 			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`no session: the input is empty, or a header without a cookie "sessionid" (see -name)`)}},
 	} {
