@@ -195,9 +195,43 @@ func TestSaveTwice(t *testing.T) {
 	again, err = m.Save(t.Context(), &s)
 	require.NoError(t, err)
 	require.Equal(t, -1, again.MaxAge)
+	require.True(t, s.IsNew())
+	require.True(t, s.SavedAt().IsZero())
+	require.True(t, s.EndsAt().IsZero())
 	again, err = m.Save(t.Context(), &s)
 	require.NoError(t, err)
 	require.Nil(t, again)
+}
+
+// busyStore is one whose Save takes its time.
+type busyStore struct {
+	recorder
+	during func()
+}
+
+func (b *busyStore) Save(c ctx, name string, rec cookiestore.Record) (string, error) {
+	b.during()
+	return b.recorder.Save(c, name, rec)
+}
+
+func TestChangeWhileTheStoreSaves(t *testing.T) {
+	var s cookiestore.Session
+	store := &busyStore{}
+	m, err := cookiestore.NewManager(store)
+	require.NoError(t, err)
+	s.Set("a", 1)
+	store.during = func() { s.Set("b", 2) }
+	_, err = m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":1}`, store.saved[0].Data)
+	require.True(t, s.Modified())
+
+	store.during = func() {}
+	_, err = m.Save(t.Context(), &s)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":1,"b":2}`, store.saved[1].Data)
+	require.Equal(t, `{"a":1}`, store.saved[1].Base)
+	require.False(t, s.Modified())
 }
 
 // recorder is a store that notes what it is asked.

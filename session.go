@@ -34,6 +34,8 @@ type Session struct {
 	contents            // what the store has kept, with the changes since
 
 	accessed, modified bool
+	changes            int  // how often it was modified
+	closedAt           int  // what changes was when it was closed
 	newKey             bool // CycleKey or Flush was called
 	told               bool // the handler knows of an error
 	closed             bool // the response has begun
@@ -134,6 +136,7 @@ func (s *Session) policy() *policy {
 // for the log, where the change comes too late.
 func (s *Session) changed(key string) {
 	s.modified = true
+	s.changes++
 	s.data = ""
 	if s.closed && s.late != nil {
 		s.lateKeys = append(s.lateKeys, key)
@@ -821,7 +824,7 @@ func (s *Session) close(now time.Time, everyRequest bool) (Record, outcome, erro
 		s.mu.Lock()
 	}
 	defer s.mu.Unlock()
-	s.closed = true
+	s.closed, s.closedAt = true, s.changes
 	if err := s.err(); err != nil {
 		return Record{}, keepCookie, err
 	}
@@ -858,11 +861,19 @@ func (c *contents) isOver() bool {
 	return errors.Is(c.refused, ErrExpired) || errors.Is(c.refused, ErrNoSession)
 }
 
-// kept makes the session one that the store has, under the cookie's new value.
+// kept makes the session one that the store has, under the cookie's new value, or
+// "" if it has none any more. What was changed while the store worked is still to
+// be saved.
 func (s *Session) kept(rec Record, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.value, s.base, s.saved, s.ends = value, rec.Data, rec.Saved.Truncate(time.Second), rec.Expires
+	s.value, s.base, s.resave = value, rec.Data, false
 	s.loaded, s.sent = value != "", value != ""
-	s.modified, s.newKey, s.resave = false, false, false
+	s.saved, s.ends = time.Time{}, time.Time{}
+	if s.loaded {
+		s.saved, s.ends = rec.Saved.Truncate(time.Second), rec.Expires
+	}
+	if s.changes == s.closedAt {
+		s.modified, s.newKey = false, false
+	}
 }
