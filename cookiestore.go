@@ -124,6 +124,22 @@ func (r Record) EndsAt(maxAge time.Duration) (time.Time, error) {
 	return rules.end(expiry, r.Saved, time.Time{}), nil
 }
 
+// Check refuses the session, at now, as the middleware does with that maximum age:
+// with [ErrExpired], [ErrFuture] or [ErrMalformed]. One whose Saved is zero counts
+// as saved now.
+func (r Record) Check(maxAge time.Duration, now time.Time) error {
+	_, expiry, err := parseData(r.Data)
+	if err != nil {
+		return err
+	}
+	saved := r.Saved
+	if saved.IsZero() {
+		saved = now
+	}
+	rules := policy{age: maxAge, skew: defaultClockSkew}
+	return rules.check(expiry, saved, time.Time{}, now)
+}
+
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
 // format that [Signer] describes. It keeps nothing on the server.
 //

@@ -148,5 +148,16 @@ func TestRecordEndsAt(t *testing.T) {
 	for _, data := range []string{`[]`, `{"_session_expiry":"soon"}`} {
 		_, err := Record{Data: data, Saved: signedAt}.EndsAt(time.Hour)
 		require.ErrorIs(t, err, ErrMalformed)
+		require.ErrorIs(t, Record{Data: data, Saved: signedAt}.Check(time.Hour, signedAt), ErrMalformed)
 	}
+	long := Record{Data: `{}`, Saved: signedAt}
+	require.NoError(t, long.Check(time.Hour, signedAt.Add(time.Hour)))
+	require.ErrorIs(t, long.Check(time.Hour, signedAt.Add(time.Hour+time.Second)), ErrExpired)
+	require.ErrorIs(t, long.Check(time.Hour, signedAt.Add(-time.Hour)), ErrFuture)
+	require.NoError(t, Record{Data: `{"_session_expiry":30}`}.Check(time.Hour, signedAt), "nobody knows since when")
+	first := Record{Data: `{"_session_expiry":"0001-01-01T00:00:00+00:00"}`}
+	require.ErrorIs(t, first.Check(time.Hour, signedAt), ErrExpired)
+	ends, err := first.EndsAt(time.Hour)
+	require.NoError(t, err)
+	require.False(t, ends.IsZero(), "that would be unknown")
 }

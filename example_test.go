@@ -99,6 +99,13 @@ func ExampleInspect() {
 	// Output: {"num_visits":1} 2018-06-04 06:29:51 +0000 UTC <nil>
 }
 
+func ExampleRecord_Check() {
+	rec := cookiestore.Record{Data: `{"_session_expiry":30}`, Saved: time.Unix(1_800_000_000, 0)}
+	err := rec.Check(14*24*time.Hour, time.Unix(1_800_000_060, 0))
+	fmt.Println(errors.Is(err, cookiestore.ErrExpired), err)
+	// Output: true cookiestore: cookie refused: expired: ended 2027-01-15T08:00:30Z
+}
+
 func ExampleRecord_EndsAt() {
 	rec := cookiestore.Record{Data: `{"_session_expiry":30}`, Saved: time.Unix(1_800_000_000, 0).UTC()}
 	fmt.Println(rec.EndsAt(14 * 24 * time.Hour))

@@ -70,8 +70,8 @@ func After(d time.Duration) Expiry {
 func At(t time.Time) Expiry {
 	t = t.UTC().Truncate(time.Microsecond)
 	switch {
-	case t.Year() < 1:
-		t = time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC)
+	case t.Year() < 1 || t.IsZero(): // not the zero time, which is none
+		t = time.Time{}.Add(time.Microsecond)
 	case t.Year() > 9999:
 		t = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	}

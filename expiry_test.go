@@ -28,7 +28,7 @@ func TestExpiryJSON(t *testing.T) {
 		{"a time in another zone", At(noon.In(time.FixedZone("", 3600))), `"2024-05-08T12:00:00+00:00"`, "at 2024-05-08T12:00:00Z"},
 		{"a time to the microsecond", At(noon.Add(347001999)), `"2024-05-08T12:00:00.347001+00:00"`, "at 2024-05-08T12:00:00Z"},
 		{"a time after Python's last year", At(noon.AddDate(9000, 0, 0)), `"9999-12-31T23:59:59+00:00"`, "at 9999-12-31T23:59:59Z"},
-		{"a time before its first", At(noon.AddDate(-3000, 0, 0)), `"0001-01-01T00:00:00+00:00"`, "at 0001-01-01T00:00:00Z"},
+		{"a time before its first", At(noon.AddDate(-3000, 0, 0)), `"0001-01-01T00:00:00.000001+00:00"`, "at 0001-01-01T00:00:00Z"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.Equal(t, test.json, string(test.expiry.appendJSON(nil)))
