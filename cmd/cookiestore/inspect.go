@@ -15,9 +15,9 @@ import (
 
 // report is what inspect finds. It prints as one JSON object.
 type report struct {
-	Format     string          `json:"format"`   // of the key that verifies; legacy rows show by their form
-	Verified   bool            `json:"verified"` // a session, and signed with a key that is given
-	Key        int             `json:"key"`      // 0 the primary one, 1 the first older one, -1 none
+	Format     string          `json:"format"`   // of the key that signed it; legacy rows show by their form
+	Verified   bool            `json:"verified"` // signed with a key that is given, and a session
+	Key        int             `json:"key"`      // which signed it: 0 the primary one, 1 the first older one, -1 none
 	Compressed bool            `json:"compressed"`
 	Size       int             `json:"size"`      // bytes of the value
 	DataSize   int             `json:"data_size"` // bytes of the JSON
@@ -40,17 +40,26 @@ const (
 // inspect shows what is in a session.
 func (c *command) inspect() (int, error) {
 	text, err := c.input()
-	if err != nil {
-		return bad, err
+	if errors.As(err, new(misuseError)) {
+		return misuse, err
 	}
-	value := c.choose(candidates(text, c.name))
-	r := c.look(value)
+	var value string
+	var r report
+	if err == nil {
+		value, err = c.choose(text)
+	}
+	if err == nil {
+		r = c.look(value)
+	} else {
+		r = newReport(value)
+		r.fail(err)
+	}
 	if c.json {
 		err = r.printJSON(c)
 	} else {
-		err = r.print(c, value)
+		err = r.print(c)
 	}
-	if r.Verified && !r.Expired && r.Error == nil {
+	if r.good() {
 		return good, err
 	}
 	return bad, err
@@ -68,54 +77,66 @@ func (c *command) input() (string, error) {
 	return "", misusef("inspect takes one value, and got %d; put flags before it, and a header in quotes", c.flags.NArg())
 }
 
-// candidates returns the values in the input: that of each cookie of the name, if
-// it is a header, and else the input itself.
-func candidates(text, name string) []string {
-	header, isHeader := text, false
-	if field, rest, ok := strings.Cut(text, ":"); ok && (strings.EqualFold(field, "Cookie") || strings.EqualFold(field, "Set-Cookie")) {
-		header, isHeader = rest, true
+// choose returns the value to look at: the input itself, or if it is a header the
+// first cookie of the name that is good, as the middleware takes it, or else the
+// first that verifies, or else the first.
+func (c *command) choose(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("the input is empty")
+	}
+	pairs, isHeader := header(text)
+	if !isHeader {
+		return text, nil
 	}
 	var values []string
-	for pair := range strings.SplitSeq(header, ";") {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(pair), name+"="); ok {
+	for pair := range strings.SplitSeq(pairs, ";") {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(pair), c.name+"="); ok {
 			values = append(values, value)
 		}
 	}
-	if len(values) == 0 && !isHeader {
-		return []string{text}
+	switch {
+	case len(values) == 0:
+		return "", fmt.Errorf("the header has no cookie %q (see -name)", c.name)
+	case len(values) == 1 && values[0] == "":
+		return "", fmt.Errorf("the cookie %q is empty, as one is that was deleted", c.name)
 	}
-	return values
-}
-
-// choose returns the first value that verifies, as the middleware does, or else
-// the first.
-func (c *command) choose(values []string) string {
-	for _, value := range values {
-		if c.look(value).Verified {
-			return value
+	for _, fits := range []func(report) bool{report.good, func(r report) bool { return r.Verified }} {
+		for _, value := range values {
+			if fits(c.look(value)) {
+				return value, nil
+			}
 		}
 	}
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
+	return values[0], nil
 }
+
+// header returns the name=value pairs of a Cookie or Set-Cookie field, with its
+// name or without, and whether text is one. A "=" at the very end is base64's.
+func header(text string) (string, bool) {
+	if field, rest, ok := strings.Cut(text, ":"); ok && (strings.EqualFold(field, "Cookie") || strings.EqualFold(field, "Set-Cookie")) {
+		return rest, true
+	}
+	return text, strings.Contains(strings.TrimRight(text, "="), "=")
+}
+
+func newReport(value string) report {
+	return report{Format: unknown, Key: -1, Size: len(value), Data: json.RawMessage("null")}
+}
+
+// good reports whether the session verifies and is not over.
+func (r report) good() bool { return r.Verified && !r.Expired && r.Error == nil }
 
 // look finds out all there is to know of a value.
 func (c *command) look(value string) report {
-	r := report{Format: unknown, Key: -1, Size: len(value), Data: json.RawMessage("null")}
-	if value == "" {
-		r.fail(fmt.Errorf("no session: the input is empty, or a header without a cookie %q (see -name)", c.name))
-		return r
-	}
+	r := newReport(value)
 	seen, seenErr := cookiestore.Inspect(value)
 	r.Compressed = seen.Compressed
+	if seen.Legacy {
+		r.Format = legacyFormat
+	}
 	rec, err := c.verify(value, seen.Legacy, &r)
 	if err != nil {
-		// Without a signature to believe, show what the value says of itself.
-		if seen.Legacy {
-			r.Format = legacyFormat
-		}
+		// Without a session to believe in, show what the value says of itself.
 		rec = cookiestore.Record{Data: seen.Data, Saved: seen.At}
 		r.fail(cmp.Or(seenErr, err))
 	}
@@ -123,67 +144,70 @@ func (c *command) look(value string) report {
 	return r
 }
 
-// An opener verifies a value, and tells which key signed it.
-type opener struct {
-	format string
-	open   func(value string) (rec cookiestore.Record, key int, err error)
-}
-
-// openers are the formats that the keys can verify.
-func (c *command) openers(legacy bool) []opener {
-	cookie := func(signer *cookiestore.Signer) func(string) (cookiestore.Record, int, error) {
-		return func(value string) (cookiestore.Record, int, error) { return openCookie(signer, c.name, value) }
-	}
-	var all []opener
-	if c.keys.own != nil && !legacy {
-		all = append(all, opener{ownFormat, cookie(c.keys.own)})
-	}
-	if c.keys.django != nil && !legacy {
-		all = append(all, opener{djangoFormat, cookie(c.keys.django)}, opener{rowFormat, c.openRow})
-	}
-	if c.keys.django != nil && legacy {
-		all = append(all, opener{legacyFormat, c.openRow})
-	}
-	return all
-}
-
-// verify returns the session of the first format whose key has signed the value,
-// and notes in the report which that is.
+// verify returns the session if one of the keys has signed the value, and notes in
+// the report which one that is.
 func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Record, error) {
-	why := errors.New("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")
-	for i, o := range c.openers(legacy) {
-		rec, key, err := o.open(value)
-		if err == nil {
-			_, err = rec.EndsAt(c.maxAge) // refuses what is no dictionary
+	k := c.keys
+	if k.own == nil && k.django == nil || k.django == nil && legacy {
+		return cookiestore.Record{}, errors.New("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")
+	}
+	if legacy {
+		row, err := k.rows.Decode(value)
+		if err != nil {
+			return row.Record, err
+		}
+		r.Key = row.Key
+		return c.accept(row.Record, r)
+	}
+	row := func() (cookiestore.Record, error) {
+		row, err := k.rows.Decode(value)
+		return row.Record, err
+	}
+	for _, f := range []struct {
+		name   string
+		signer *cookiestore.Signer
+		load   func() (cookiestore.Record, error)
+	}{
+		{ownFormat, k.own, func() (cookiestore.Record, error) { return c.loadCookie(k.own, value) }},
+		{djangoFormat, k.django, func() (cookiestore.Record, error) { return c.loadCookie(k.django, value) }},
+		{rowFormat, k.rowSigner, row},
+	} {
+		if f.signer == nil {
+			continue
+		}
+		signed, err := f.signer.Verify(c.name, value)
+		if errors.Is(err, cookiestore.ErrTampered) {
+			continue
 		}
 		if err == nil {
-			r.Format, r.Key, r.Verified = o.format, key, true
-			return rec, nil
+			r.Format, r.Key = f.name, signed.Key
 		}
-		// That a key has signed it, and something else is wrong, says more.
-		if i == 0 || !errors.Is(err, cookiestore.ErrTampered) {
-			why = err
+		rec, err := f.load()
+		if err != nil {
+			return rec, err
 		}
+		return c.accept(rec, r)
 	}
-	return cookiestore.Record{}, why
+	return cookiestore.Record{}, errors.New("the signature is that of no key that is given")
 }
 
-func openCookie(signer *cookiestore.Signer, name, value string) (cookiestore.Record, int, error) {
-	store, err := cookiestore.NewWithCodec(signer)
-	if err != nil {
-		return cookiestore.Record{}, -1, err
+// accept verifies a session whose signature is right: it must be one.
+func (c *command) accept(rec cookiestore.Record, r *report) (cookiestore.Record, error) {
+	if err := rec.Check(c.maxAge, c.at); errors.Is(err, cookiestore.ErrMalformed) {
+		return rec, err
 	}
-	rec, err := store.Load(context.Background(), name, value)
-	if err != nil {
-		return cookiestore.Record{}, -1, err
-	}
-	signed, err := signer.Verify(name, value) // which tells the key
-	return rec, signed.Key, err
+	r.Verified = true
+	return rec, nil
 }
 
-func (c *command) openRow(value string) (cookiestore.Record, int, error) {
-	row, err := c.keys.rows.Decode(value)
-	return row.Record, row.Key, err
+// loadCookie reads a cookie. Django has no bound on what it inflates to, so the
+// bound here is one that no cookie reaches.
+func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiestore.Record, error) {
+	store, err := cookiestore.NewWithCodec(signer, cookiestore.WithMaxInflated(maxInput))
+	if err != nil {
+		return cookiestore.Record{}, err
+	}
+	return store.Load(context.Background(), c.name, value)
 }
 
 func (r *report) fail(err error) {
@@ -197,14 +221,14 @@ func (r *report) describe(rec cookiestore.Record, c *command) {
 		r.Data, r.DataSize = json.RawMessage(rec.Data), len(rec.Data)
 	}
 	r.SignedAt = printable(rec.Saved)
-	ends, err := rec.EndsAt(c.maxAge)
-	if err != nil || ends.IsZero() {
-		return
+	if ends, err := rec.EndsAt(c.maxAge); err == nil {
+		r.ExpiresAt = printable(ends)
 	}
-	r.ExpiresAt = printable(ends)
-	r.Expired = c.at.Truncate(time.Second).After(ends) // to the second, as sessions are saved
-	if rec.Saved.After(c.at.Add(time.Minute)) && r.Error == nil {
-		r.fail(fmt.Errorf("signed in the future: %s is after %s", rec.Saved.UTC().Format(time.RFC3339), c.at.UTC().Format(time.RFC3339)))
+	switch err := rec.Check(c.maxAge, c.at); {
+	case errors.Is(err, cookiestore.ErrExpired):
+		r.Expired = true
+	case errors.Is(err, cookiestore.ErrFuture) && r.Error == nil:
+		r.fail(err)
 	}
 }
 
@@ -234,7 +258,7 @@ func (r report) printJSON(c *command) error {
 }
 
 // print prints the report for a reader.
-func (r report) print(c *command, value string) error {
+func (r report) print(c *command) error {
 	var out bytes.Buffer
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&out, "%-11s "+format+"\n", append([]any{name}, args...)...)
@@ -280,11 +304,13 @@ var formats = map[string]string{
 	djangoFormat: "Django's signed_cookies",
 	rowFormat:    "a row of Django's django_session",
 	legacyFormat: "a row of Django's django_session, from before 3.1",
-	unknown:      "unknown: no key that is given has signed it",
+	unknown:      "unknown",
 }
 
 func (r report) verdict() string {
 	switch {
+	case !r.Verified && r.Key >= 0:
+		return fmt.Sprintf("no: key %d has signed it, but it is no session", r.Key)
 	case !r.Verified:
 		return "no"
 	case r.Key == 0:

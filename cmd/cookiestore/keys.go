@@ -11,9 +11,10 @@ import (
 
 // keys are what the keys in the environment make; nil where there are none.
 type keys struct {
-	own    *cookiestore.Signer
-	django *cookiestore.Signer
-	rows   *cookiestore.DjangoRows
+	own       *cookiestore.Signer
+	django    *cookiestore.Signer
+	rows      *cookiestore.DjangoRows
+	rowSigner *cookiestore.Signer // signs as rows does
 }
 
 func readKeys(getenv func(string) string) (k keys, err error) {
@@ -32,6 +33,9 @@ func readKeys(getenv func(string) string) (k keys, err error) {
 		return k, err
 	}
 	if k.django, err = cookiestore.NewDjangoSigner(cookiestore.DjangoCookieSalt, django[0], django[1:]...); err != nil {
+		return k, err
+	}
+	if k.rowSigner, err = cookiestore.NewDjangoSigner(cookiestore.DjangoDatabaseSalt, django[0], django[1:]...); err != nil {
 		return k, err
 	}
 	k.rows, err = cookiestore.NewDjangoRows(django[0], django[1:]...)

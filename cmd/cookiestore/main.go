@@ -27,6 +27,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -84,7 +85,7 @@ func run(args []string, getenv func(string) string, in io.Reader, out, errOut io
 		fmt.Fprintln(errOut, "Run cookiestore help for how to call it.")
 		return misuse
 	case err != nil:
-		fmt.Fprintln(errOut, "cookiestore:", err)
+		fmt.Fprintln(errOut, "cookiestore:", strings.TrimPrefix(err.Error(), "cookiestore: "))
 		return bad
 	}
 	return status
@@ -109,11 +110,13 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 	case "sign":
 		do = c.sign
 	case "keygen":
+		getenv = func(string) string { return "" } // who makes a key may have a bad one
 		do = c.keygen
 	case "help", "-h", "-help", "--help":
 		return good, c.help()
 	default:
-		return misuse, misusef("%q is none of the commands inspect, keygen, sign", args[0])
+		// It may be a session that somebody has forgotten to write inspect before.
+		return misuse, misusef("the first word is none of the commands inspect, keygen, sign")
 	}
 	switch err := c.flags.Parse(args[1:]); {
 	case errors.Is(err, flag.ErrHelp):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -71,6 +72,16 @@ func TestInspectJSON(t *testing.T) {
 	signed, ends, twoWeeks := at(1528093791), at(1528093821), at(1528093791+14*24*3600)
 	ownWant := seen{Format: "cookiestore", Verified: true, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: json.RawMessage(`{"a":1.0,"_session_expiry":30}`)}
 	data := json.RawMessage(`{"num_visits":1}`)
+	yearOne := time.Time{}.Add(time.Microsecond)
+	over := sign(t, env{"SESSION_KEY": ownKey}, `{"b":1}`, "-at", "1500000000")
+	signer, err := cookiestore.NewDjangoSigner(cookiestore.DjangoCookieSalt, []byte(djangoKey))
+	require.NoError(t, err)
+	signData := func(data string) string {
+		return signer.Sign("", base64.RawURLEncoding.EncodeToString([]byte(data)), *signed)
+	}
+	list, first := signData("[1]"), signData(`{"_session_expiry":"0001-01-01T00:00:00+00:00"}`)
+	longData := json.RawMessage(`{"a":"` + incompressible(8000)[:8000] + `"}`)
+	long := signData(string(longData))
 
 	for _, test := range []struct {
 		name   string
@@ -95,7 +106,7 @@ func TestInspectJSON(t *testing.T) {
 		{"a Set-Cookie header", env{"SESSION_KEY": ownKey}, "set-cookie: sessionid=" + own + "; Path=/; HttpOnly", []string{"-at", signedAt}, good, ownWant},
 		{"the first of a header's cookies that verifies", env{"SESSION_KEY": ownKey}, "Cookie: sessionid=bad; sessionid=" + own, []string{"-at", signedAt}, good, ownWant},
 		{"a header with no such cookie", env{"SESSION_KEY": ownKey}, "Cookie: a=b", nil, bad,
-			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`no session: the input is empty, or a header without a cookie "sessionid" (see -name)`)}},
+			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the header has no cookie "sessionid" (see -name)`)}},
 		{"an older key", env{"SESSION_KEY": ownKey, "SESSION_OLD_KEYS": olderKey}, old, []string{"-at", signedAt}, good,
 			seen{Format: "cookiestore", Verified: true, Key: 1, Size: len(old), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data}},
 		{"at its end", env{"SESSION_KEY": ownKey}, own, []string{"-at", "1528093821"}, good, ownWant},
@@ -104,11 +115,11 @@ func TestInspectJSON(t *testing.T) {
 		{"a minute before it was signed", env{"SESSION_KEY": ownKey}, own, []string{"-at", "1528093731"}, good, ownWant},
 		{"earlier", env{"SESSION_KEY": ownKey}, own, []string{"-at", "1528093730"}, bad,
 			seen{Format: "cookiestore", Verified: true, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data,
-				Error: fail("signed in the future: 2018-06-04T06:29:51Z is after 2018-06-04T06:28:50Z")}},
+				Error: fail("cookie refused: signed in the future: signed 2018-06-04T06:29:51Z")}},
 		{"a site's own maximum age", django, djangoCookie, []string{"-at", signedAt, "-max-age", "1h"}, good,
 			seen{Format: "django", Verified: true, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: at(1528093791 + 3600), Data: data}},
 		{"another cookie's name", env{"SESSION_KEY": ownKey}, own, []string{"-at", signedAt, "-name", "other"}, bad,
-			seen{Format: "unknown", Key: -1, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data, Error: fail("cookie refused: signature does not match")}},
+			seen{Format: "unknown", Key: -1, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data, Error: fail("the signature is that of no key that is given")}},
 		{"no key", env{}, djangoCookie, []string{"-at", signedAt}, bad,
 			seen{Format: "unknown", Key: -1, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data, Error: fail("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")}},
 		{"another key for a legacy row", env{"DJANGO_SECRET_KEY": "x"}, legacyRow, nil, bad,
@@ -116,9 +127,24 @@ func TestInspectJSON(t *testing.T) {
 		{"rubbish", django, "rubbish", nil, bad,
 			seen{Format: "unknown", Key: -1, Size: 7, Data: json.RawMessage("null"), Error: fail("cookie refused: malformed: no signature")}},
 		{"a timestamp past all years", django, "e30:zzzzzzzzzz:x", nil, bad,
-			seen{Format: "unknown", Key: -1, Size: 16, DataSize: 2, Data: json.RawMessage("{}"), Error: fail("cookie refused: signature does not match")}},
+			seen{Format: "unknown", Key: -1, Size: 16, DataSize: 2, Data: json.RawMessage("{}"), Error: fail("the signature is that of no key that is given")}},
+		{"a header without its name and the cookie", django, "theme=dark; other=1", nil, bad,
+			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the header has no cookie "sessionid" (see -name)`)}},
+		{"a deleted cookie", django, "Set-Cookie: sessionid=; Max-Age=0", nil, bad,
+			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the cookie "sessionid" is empty, as one is that was deleted`)}},
+		{"the first of a header's cookies that is not over", env{"SESSION_KEY": ownKey}, "Cookie: sessionid=" + over + "; sessionid=" + own, []string{"-at", signedAt}, good, ownWant},
+		{"the first that verifies if none is good", env{"SESSION_KEY": ownKey}, "Cookie: sessionid=bad; sessionid=" + own, []string{"-at", "1528093822"}, bad,
+			seen{Format: "cookiestore", Verified: true, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Expired: true, Data: ownWant.Data}},
+		{"a signed list", django, list, []string{"-at", signedAt}, bad,
+			seen{Format: "django", Size: len(list), DataSize: 3, SignedAt: signed, Data: json.RawMessage("[1]"), Error: fail("cookie refused: malformed: not a JSON object")}},
+		{"a cookie that is too long", django, long, []string{"-at", signedAt}, bad,
+			seen{Format: "django", Size: len(long), DataSize: 8008, SignedAt: signed, ExpiresAt: twoWeeks, Data: longData, Error: fail("cookie refused: too large: name and value have 10738 bytes, over 4096")}},
+		{"a long row with another key", env{"DJANGO_SECRET_KEY": "x"}, long, []string{"-at", signedAt}, bad,
+			seen{Format: "unknown", Key: -1, Size: len(long), DataSize: 8008, SignedAt: signed, ExpiresAt: twoWeeks, Data: longData, Error: fail("the signature is that of no key that is given")}},
+		{"an end in the year 1", django, first, []string{"-at", signedAt}, bad,
+			seen{Format: "django", Verified: true, Size: len(first), DataSize: 47, SignedAt: signed, ExpiresAt: &yearOne, Expired: true, Data: json.RawMessage(`{"_session_expiry":"0001-01-01T00:00:00+00:00"}`)}},
 		{"nothing", django, "\n", nil, bad,
-			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`no session: the input is empty, or a header without a cookie "sessionid" (see -name)`)}},
+			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail("the input is empty")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, got := inspectJSON(t, test.env, test.in, test.args...)
@@ -160,7 +186,6 @@ func TestInspectVectors(t *testing.T) {
 		require.Equal(t, v.Valid, got.Verified, "%s: %s", v.Why, out)
 		if !v.Valid {
 			assert.Equal(t, bad, status)
-			assert.Equal(t, -1, got.Key)
 			assert.NotNil(t, got.Error, v.Why)
 			continue
 		}
@@ -202,8 +227,14 @@ ends        unknown
 	compressed := sign(t, env{"SESSION_KEY": ownKey}, `{"a":"`+strings.Repeat("x", 2000)+`"}`)
 	status, out, _ = call(env{}, compressed, "inspect")
 	require.Equal(t, bad, status)
-	require.Contains(t, out, "format      unknown: no key that is given has signed it\nverified    no\ncompressed  yes\n")
+	require.Contains(t, out, "format      unknown\nverified    no\ncompressed  yes\n")
 	require.Contains(t, out, "ends        2018-06-18T06:29:51Z: it is over\nerror       not verified, since no key for it is given")
+	status, out, _ = call(env{"DJANGO_SECRET_KEY": djangoKey}, "InRleHQi:1r31eq:krFDOAi1kULMj3oEF1XXao8qA6yIPlz8paf6FtGy0iI", "inspect")
+	require.Equal(t, bad, status)
+	require.Contains(t, out, "verified    no: key 0 has signed it, but it is no session\n")
+	status, out, _ = call(env{}, strings.Repeat(" ", maxInput+1), "inspect", "-json")
+	require.Equal(t, bad, status)
+	require.Contains(t, out, `"error":"standard input has over 33554432 bytes"`)
 	status, out, _ = call(env{}, "rubbish", "inspect")
 	require.Equal(t, bad, status)
 	require.True(t, strings.HasSuffix(out, "error       cookie refused: malformed: no signature\n"), out)
@@ -224,6 +255,7 @@ func TestSign(t *testing.T) {
 
 	for _, test := range []struct{ name, in, says string }{
 		{"no JSON", "nope", "standard input holds no JSON object"},
+		{"null", "null", "standard input holds null"},
 		{"a list", "[1]", "standard input holds no JSON object"},
 		{"nothing", "", "standard input holds no JSON object"},
 		{"an empty session", "{}", "the session is empty, or over at once"},
@@ -249,7 +281,7 @@ func incompressible(n int) string {
 
 func TestKeygen(t *testing.T) {
 	_, one, _ := call(nil, "", "keygen")
-	status, two, _ := call(nil, "", "keygen")
+	status, two, _ := call(env{"SESSION_KEY": "bad"}, "", "keygen")
 	require.Equal(t, good, status)
 	require.Regexp(t, regexp.MustCompile(`^[0-9a-f]{64}\n$`), one)
 	require.NotEqual(t, one, two)
@@ -267,7 +299,7 @@ func TestMisuse(t *testing.T) {
 		says string
 	}{
 		{"no command", nil, nil, "which command?"},
-		{"an unknown command", nil, []string{"decode"}, `"decode" is none of the commands`},
+		{"an unknown command", nil, []string{"hunter2"}, `the first word is none of the commands`},
 		{"an unknown flag", nil, []string{"inspect", "-key", "x"}, "flag provided but not defined: -key"},
 		{"a time that is none", nil, []string{"inspect", "-at", "noon"}, "neither Unix seconds nor an RFC 3339 time"},
 		{"two values", nil, []string{"inspect", "a", "b"}, "inspect takes one value, and got 2"},

@@ -30,8 +30,12 @@ func (c *command) sign() (int, error) {
 	if err != nil {
 		return bad, err
 	}
-	if err := json.Unmarshal(text, new(map[string]json.RawMessage)); err != nil {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil {
 		return bad, fmt.Errorf("standard input holds no JSON object: %w", err)
+	}
+	if object == nil {
+		return bad, fmt.Errorf("standard input holds null, and no JSON object")
 	}
 	var session cookiestore.Session
 	session.Update(json.RawMessage(text))
