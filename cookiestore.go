@@ -327,9 +327,8 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, 
 	} else {
 		data.b = append(data.b, rec.Data...)
 	}
-	if len(data.b) > c.maxInflated {
-		return "", &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
-			"session has %d bytes of JSON, and %d could be read back; %s", len(data.b), c.maxInflated, largest(rec.Data))}
+	if err := checkReadable(data.b, c.maxInflated); err != nil {
+		return "", err
 	}
 	value, err := c.codec.save(name, data.b, rec.Saved, c.compressOver)
 	if err != nil {

@@ -178,6 +178,16 @@ func refuseTooLong(size int) error {
 	return refuse(ErrTooLarge, fmt.Sprintf("name and value have %d bytes, over %d", size, MaxCookieSize))
 }
 
+// checkReadable refuses to write a session that could not be read back, since it
+// inflates to more than limit bytes.
+func checkReadable(data []byte, limit int) error {
+	if len(data) <= limit {
+		return nil
+	}
+	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
+		"session has %d bytes of JSON, and %d could be read back; %s", len(data), limit, largest(string(data)))}
+}
+
 // tooLarge says why a session doesn't fit in a cookie, and what to take out.
 func tooLarge(size int, data []byte) error {
 	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(

@@ -202,6 +202,9 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	if s.ascii {
 		buf.b = appendASCII(nil, string(buf.b))
 	}
+	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
+		return "", err
+	}
 	out.b = appendPayload(out.b, buf.b, defaultCompressOver)
 	out.b = s.appendSignature(out.b, name, s.now())
 	if size := len(name) + len(out.b); size > MaxCookieSize {

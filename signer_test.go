@@ -273,6 +273,7 @@ func TestSignerAsCodecRefuses(t *testing.T) {
 		{"a value that JSON can't hold", make(chan int), nil},
 		{"a key that JSON can't have", map[any]any{1.5: 1}, nil},
 		{"a value that is too large", incompressible(4000), ErrTooLarge},
+		{"a value that compresses and that Decode would refuse", strings.Repeat("x", defaultMaxInflated-1), ErrTooLarge},
 	} {
 		_, err := s.Encode("n", test.value)
 		require.Error(t, err, test.name)
