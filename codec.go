@@ -48,11 +48,7 @@ func (c signerCodec) open(name, value string, maxInflated int) (Record, int, err
 }
 
 func (c signerCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = appendPayload(buf.b, data, compressOver)
-	buf.b = c.appendSignature(buf.b, name, at)
-	return string(buf.b), nil
+	return c.signData(name, data, at, compressOver), nil
 }
 
 // foreignCodec wraps a Codec that can't tell when it signed. Its values are

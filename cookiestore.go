@@ -152,7 +152,6 @@ type CookieStore struct {
 	codec        codec
 	signer       *Signer // nil with another codec
 	legacy       []Codec
-	ascii        bool // write JSON in ASCII
 	compressOver int
 	maxInflated  int
 }
@@ -284,7 +283,6 @@ func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
 		codec:        c,
 		signer:       signer,
 		legacy:       o.legacy,
-		ascii:        signer != nil && signer.ascii,
 		compressOver: o.compressOver,
 		maxInflated:  o.maxInflated,
 	}, nil
@@ -322,7 +320,7 @@ func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error
 func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, error) {
 	data := getBuffer()
 	defer data.free()
-	if c.ascii {
+	if c.signer != nil && c.signer.ascii {
 		data.b = appendASCII(data.b, rec.Data)
 	} else {
 		data.b = append(data.b, rec.Data...)

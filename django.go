@@ -53,13 +53,10 @@ func (d *DjangoRows) SetKeys(secret []byte, fallbacks ...[]byte) error {
 // Encode returns the session_data of a dictionary, a JSON object, that is saved
 // at a time. It is deflated where that makes it shorter, as Django does it.
 func (d *DjangoRows) Encode(data string, at time.Time) string {
-	text, buf := getBuffer(), getBuffer()
+	text := getBuffer()
 	defer text.free()
-	defer buf.free()
 	text.b = appendASCII(text.b, data)
-	buf.b = appendPayload(buf.b, text.b, 0)
-	buf.b = d.signer.appendSignature(buf.b, "", at)
-	return string(buf.b)
+	return d.signer.signData("", text.b, at, 0)
 }
 
 // A DjangoRow is what a session_data holds.

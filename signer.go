@@ -192,9 +192,8 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 		}
 		value = named
 	}
-	buf, out := getBuffer(), getBuffer()
+	buf := getBuffer()
 	defer buf.free()
-	defer out.free()
 	var err error
 	if buf.b, err = appendValue(buf.b, value); err != nil {
 		return "", &cookieError{class: usageError, detail: err.Error(), cause: err}
@@ -205,12 +204,11 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
 		return "", err
 	}
-	out.b = appendPayload(out.b, buf.b, defaultCompressOver)
-	out.b = s.appendSignature(out.b, name, s.now())
-	if size := len(name) + len(out.b); size > MaxCookieSize {
+	signed := s.signData(name, buf.b, s.now(), defaultCompressOver)
+	if size := len(name) + len(signed); size > MaxCookieSize {
 		return "", tooLarge(size, buf.b)
 	}
-	return string(out.b), nil
+	return signed, nil
 }
 
 // Decode verifies value and stores what it holds in dst, a pointer that
@@ -277,6 +275,15 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 		return verified{}, refuse(ErrMalformed, "timestamp is not base62")
 	}
 	return verified{payload: signed[:sep], at: at, key: key}, nil
+}
+
+// signData returns the signed value of data, compressed over that many bytes.
+func (s *Signer) signData(name string, data []byte, at time.Time, compressOver int) string {
+	buf := getBuffer()
+	defer buf.free()
+	buf.b = appendPayload(buf.b, data, compressOver)
+	buf.b = s.appendSignature(buf.b, name, at)
+	return string(buf.b)
 }
 
 // appendSignature appends ":" timestamp ":" signature to payload.
