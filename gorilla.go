@@ -48,12 +48,12 @@ func loadGorilla(c Codec, name, value string) (string, error) {
 			return "", err
 		}
 	}
-	if fromJSON(values) {
-		wholeNumbers(values)
-	}
 	named, err := stringKeys(values)
 	if err != nil {
 		return "", err
+	}
+	if fromJSON(named) {
+		replaceLeaves(named, wholeNumber)
 	}
 	data, err := appendValue(nil, named)
 	return string(data), err
@@ -76,13 +76,6 @@ func fromJSON(v any) bool {
 	switch v := v.(type) {
 	case nil, bool, string, float64:
 		return true
-	case map[any]any:
-		for _, inner := range v {
-			if !fromJSON(inner) {
-				return false
-			}
-		}
-		return true
 	case map[string]any:
 		for _, inner := range v {
 			if !fromJSON(inner) {
@@ -96,27 +89,11 @@ func fromJSON(v any) bool {
 	return false
 }
 
-// wholeNumbers makes integers of the whole floats in v, in place where v is a map
-// or a slice: encoding/json reads all numbers as floats, and a user's id that came
-// as 42.0 would be no int.
-func wholeNumbers(v any) any {
-	switch v := v.(type) {
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) <= 1<<53 {
-			return int64(v)
-		}
-	case map[any]any:
-		for key, inner := range v {
-			v[key] = wholeNumbers(inner)
-		}
-	case map[string]any:
-		for key, inner := range v {
-			v[key] = wholeNumbers(inner)
-		}
-	case []any:
-		for i, inner := range v {
-			v[i] = wholeNumbers(inner)
-		}
+// wholeNumber makes an integer of a whole float: encoding/json reads all numbers
+// as floats, and a user's id that came as 42.0 would be no int.
+func wholeNumber(v any) any {
+	if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
+		return int64(f)
 	}
 	return v
 }

@@ -534,20 +534,30 @@ func decodeAny(value string) any {
 }
 
 // exact replaces the json.Numbers in v, in place where v is a map or a slice.
-func exact(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		return exactNumber(v)
-	case map[string]any:
-		for key, inner := range v {
-			v[key] = exact(inner)
-		}
-	case []any:
-		for i, inner := range v {
-			v[i] = exact(inner)
-		}
+func exact(v any) any { return replaceLeaves(v, exactLeaf) }
+
+func exactLeaf(v any) any {
+	if n, ok := v.(json.Number); ok {
+		return exactNumber(n)
 	}
 	return v
+}
+
+// replaceLeaves replaces all in decoded JSON that is no map and no slice.
+func replaceLeaves(v any, replace func(any) any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			v[key] = replaceLeaves(inner, replace)
+		}
+		return v
+	case []any:
+		for i, inner := range v {
+			v[i] = replaceLeaves(inner, replace)
+		}
+		return v
+	}
+	return replace(v)
 }
 
 func exactNumber(n json.Number) any {
