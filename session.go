@@ -630,13 +630,13 @@ func (s *Session) expiry() Expiry {
 	return Default
 }
 
-// endIfSaved returns when the session ends if it is saved at now.
-func (s *Session) endIfSaved(now time.Time) time.Time {
+// endIfSaved returns when the session ends, with that expiry, if it is saved at now.
+func (s *Session) endIfSaved(e Expiry, now time.Time) time.Time {
 	created := now
 	if s.created != 0 {
 		created = time.Unix(s.created, 0)
 	}
-	return s.policy().end(s.expiry(), now, created)
+	return s.policy().end(e, now, created)
 }
 
 // ExpiryAge returns how long the session lasts if it is saved now. It is
@@ -646,7 +646,7 @@ func (s *Session) ExpiryAge() time.Duration {
 	s.open()
 	defer s.mu.Unlock()
 	now := s.policy().now()
-	return s.endIfSaved(now).Sub(now)
+	return s.endIfSaved(s.expiry(), now).Sub(now)
 }
 
 // ExpiryDate returns when the session ends if it is saved now. It is Django's
@@ -654,7 +654,7 @@ func (s *Session) ExpiryAge() time.Duration {
 func (s *Session) ExpiryDate() time.Time {
 	s.open()
 	defer s.mu.Unlock()
-	return s.endIfSaved(s.policy().now())
+	return s.endIfSaved(s.expiry(), s.policy().now())
 }
 
 // EndsAt returns when the session that the visitor has ends, if it isn't saved
@@ -830,9 +830,10 @@ func (s *Session) close(now time.Time, everyRequest bool) (Record, outcome, erro
 	}
 	rules := s.policy()
 	rec := Record{Cookie: s.value, NewKey: s.newKey, Base: s.base, Saved: now}
-	end := s.endIfSaved(now)
+	expiry := s.expiry()
+	end := s.endIfSaved(expiry, now)
 	empty := len(s.members) == 0 || end.Sub(now) < time.Second
-	renew := s.loaded && (s.resave || everyRequest || rules.renewalDue(s.expiry(), s.saved, now))
+	renew := s.loaded && (s.resave || everyRequest || rules.renewalDue(expiry, s.saved, now))
 	switch {
 	case empty && s.sent && (s.modified || renew || s.isOver()):
 		return rec, endSession, nil
@@ -850,7 +851,7 @@ func (s *Session) close(now time.Time, everyRequest bool) (Record, outcome, erro
 		rec.Data = string(buf.b)
 	}
 	rec.Expires = end
-	rec.BrowserClose = rules.closesWithBrowser(s.expiry())
+	rec.BrowserClose = rules.closesWithBrowser(expiry)
 	return rec, saveSession, nil
 }
 
