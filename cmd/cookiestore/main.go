@@ -104,8 +104,7 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 	var do func() (int, error)
 	switch args[0] {
 	case "inspect":
-		c.flags.BoolVar(&c.json, "json", false, "print a JSON object")
-		c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "`duration` of a session without an expiry of its own: the site's SESSION_COOKIE_AGE")
+		c.inspectFlags()
 		do = c.inspect
 	case "sign":
 		do = c.sign
@@ -131,12 +130,17 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 	return do()
 }
 
+// inspectFlags declares the flags that inspect alone has.
+func (c *command) inspectFlags() {
+	c.flags.BoolVar(&c.json, "json", false, "inspect: print a JSON object")
+	c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "inspect: `duration` of a session without an expiry of its own, the site's SESSION_COOKIE_AGE")
+}
+
 func (c *command) help() error {
 	fmt.Fprint(c.out, usage)
 	c.flags.SetOutput(c.out)
 	if c.flags.Lookup("json") == nil {
-		c.flags.BoolVar(&c.json, "json", false, "print a JSON object (inspect)")
-		c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "`duration` of a session without an expiry of its own (inspect)")
+		c.inspectFlags() // help is about all commands
 	}
 	c.flags.PrintDefaults()
 	return nil
