@@ -37,8 +37,9 @@
 // # What a cookie can't do
 //
 // The visitor can read the session, unless [NewWithCodec] encrypts it; can send an
-// older one again until it expires; and has at most [MaxCookieSize] bytes of it.
-// Who needs more needs a [Store] with records on the server.
+// older one again until it expires; and has at most [MaxCookieSize] bytes of it. Of
+// two requests that change it at the same time, one loses its change. Who needs
+// more needs a [Store] with records on the server, such as that of package dbstore.
 //
 // # Compatibility
 //
@@ -68,11 +69,16 @@ type Store interface {
 
 	// Save keeps the session and returns the value of the visitor's new
 	// cookie, of the characters that a cookie can hold (RFC 6265, section
-	// 4.1.1). On an error the session is as it was before.
+	// 4.1.1). On an error the session is as it was before. It is [ErrConflict]
+	// if the record is not in the state that the Version names, or is not there
+	// any more: the middleware then loads it again, merges the two dictionaries
+	// key by key, and saves the result.
 	Save(ctx context.Context, name string, rec Record) (value string, err error)
 
-	// Delete forgets the session that Load has returned for the value.
-	Delete(ctx context.Context, name, value string) error
+	// Delete forgets the session that Load has returned for the value: in the
+	// state that the version names, or else with [ErrConflict], or in any if the
+	// version is "". One that isn't there is no error.
+	Delete(ctx context.Context, name, value, version string) error
 
 	// ClearExpired removes the sessions that are over, as Django's
 	// clearsessions does.
@@ -93,35 +99,44 @@ type Record struct {
 	// response, because its key or its format is an old one.
 	Resave bool
 
+	// Expires is when the session is over. From Load it is the end of the
+	// record, if the store keeps one: the session is over then, whatever else
+	// its Data says. The zero time means that only the Data tells.
+	Expires time.Time
+
+	// Version tells this state of the record from every other, in a store
+	// whose records can change between a Load and a Save. Such a store sets it
+	// in Load, and gets it back: "" is then a state that is unknown, and
+	// matches none in Save. It is the store's own and may be anything.
+	Version string
+
 	// The rest is for Save.
 
 	// Cookie is the value of the visitor's cookie that the session was loaded
 	// from, or that the last Save returned; "" is a session that the store
-	// hasn't seen. Base is the Data of then: what differs from it was changed.
-	Cookie, Base string
+	// hasn't seen, and gets a new record.
+	Cookie string
 
 	// NewKey asks a store with records to keep the session under a new key,
-	// and to forget what it was kept under: for [Session.CycleKey], and for
-	// [Session.Flush] if something was set afterwards.
+	// and to forget what it was kept under: [Session.CycleKey].
 	NewKey bool
 
-	// Expires is when the session is over. BrowserClose says that its cookie
-	// is one that the browser forgets when it is closed.
-	Expires      time.Time
+	// BrowserClose says that the cookie is one that the browser forgets when
+	// it is closed.
 	BrowserClose bool
 }
 
 // EndsAt returns when the session is over if it isn't saved again: as the expiry
-// in its Data says, or else maxAge after it was saved. It is the zero time where
-// that depends on when it was saved and Saved is zero. The error is
+// in its Data says, or else maxAge after it was saved, and at Expires at the
+// latest. It is the zero time where nothing of that is known. The error is
 // [ErrMalformed] if Data is no dictionary, or its expiry none.
 func (r Record) EndsAt(maxAge time.Duration) (time.Time, error) {
 	_, expiry, err := parseData(r.Data)
 	if err != nil || r.Saved.IsZero() && expiry.kind != atTime {
-		return time.Time{}, err
+		return r.Expires, err
 	}
 	rules := policy{age: maxAge}
-	return rules.end(expiry, r.Saved, time.Time{}), nil
+	return earlier(rules.end(expiry, r.Saved, time.Time{}), r.Expires), nil
 }
 
 // Check refuses the session, at now, as the middleware does with that maximum age:
@@ -137,7 +152,8 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 		saved = now
 	}
 	rules := policy{age: maxAge, skew: defaultClockSkew}
-	return rules.check(expiry, saved, time.Time{}, now)
+	_, err = rules.check(expiry, saved, time.Time{}, r.Expires, now)
+	return err
 }
 
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
@@ -339,7 +355,7 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, 
 }
 
 // Delete has nothing to do: the cookie is all there is.
-func (c *CookieStore) Delete(context.Context, string, string) error { return nil }
+func (c *CookieStore) Delete(context.Context, string, string, string) error { return nil }
 
 // ClearExpired has nothing to do: there are no records.
 func (c *CookieStore) ClearExpired(context.Context) error { return nil }

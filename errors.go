@@ -20,6 +20,17 @@ var (
 	// ErrExpired means that the session is over.
 	ErrExpired = errors.New("expired")
 
+	// ErrConflict means that a store's record is not in the state that it was
+	// loaded in, since another request has changed or deleted it. The
+	// middleware tries again, and gives up after many times.
+	ErrConflict = errors.New("changed meanwhile")
+
+	// ErrInterrupted means that a session can't be saved because another
+	// request has deleted it meanwhile: the visitor has logged out in another
+	// window, say. It is not brought back; the next request begins a new one.
+	// It is Django's SessionInterrupted.
+	ErrInterrupted = errors.New("session was deleted meanwhile")
+
 	// ErrFuture means that the cookie was signed later than now, by more than
 	// the clock skew allowed between servers.
 	ErrFuture = errors.New("signed in the future")
@@ -122,6 +133,8 @@ func reasonOf(err error) string {
 		{ErrFuture, "future"},
 		{ErrTooLarge, "too large"},
 		{ErrMalformed, "malformed"},
+		{ErrInterrupted, "interrupted"},
+		{ErrConflict, "conflict"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.word

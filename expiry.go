@@ -208,20 +208,37 @@ func (p *policy) end(e Expiry, saved, created time.Time) time.Time {
 	return end
 }
 
-// check refuses a session that is over, or that was saved in the future.
-func (p *policy) check(e Expiry, saved, created, now time.Time) error {
+// check returns the end of a session, or refuses one that is over, or that was
+// saved in the future. Last is the end of the store's record, if not zero.
+func (p *policy) check(e Expiry, saved, created, last, now time.Time) (time.Time, error) {
 	if saved.After(now.Add(p.skew)) {
-		return refuse(ErrFuture, "signed "+saved.UTC().Format(time.RFC3339))
+		return time.Time{}, refuse(ErrFuture, "signed "+saved.UTC().Format(time.RFC3339))
+	}
+	if !last.IsZero() && now.After(last) {
+		return time.Time{}, ended(last)
 	}
 	// A store keeps saved to the second, so up to one is missing from it. As in
 	// Django's max_age, the last second still counts.
 	if e.kind != atTime {
 		now = now.Truncate(time.Second)
 	}
-	if end := p.end(e, saved, created); now.After(end) {
-		return refuse(ErrExpired, "ended "+end.UTC().Format(time.RFC3339))
+	end := p.end(e, saved, created)
+	if now.After(end) {
+		return time.Time{}, ended(end)
 	}
-	return nil
+	return earlier(end, last), nil
+}
+
+func ended(at time.Time) error {
+	return refuse(ErrExpired, "ended "+at.UTC().Format(time.RFC3339))
+}
+
+// earlier returns the earlier of two times, of which last may be zero for none.
+func earlier(end, last time.Time) time.Time {
+	if !last.IsZero() && last.Before(end) {
+		return last
+	}
+	return end
 }
 
 // closesWithBrowser reports whether the cookie gets no Max-Age and no Expires.

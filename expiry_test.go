@@ -106,7 +106,7 @@ func TestPolicyCheck(t *testing.T) {
 		{"past its end, within its lifetime", limited, After(time.Minute), 0, 2 * time.Minute, ErrExpired},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := test.rules.check(test.expiry, saved, saved.Add(-test.created), saved.Add(test.now))
+			_, err := test.rules.check(test.expiry, saved, saved.Add(-test.created), time.Time{}, saved.Add(test.now))
 			if test.want == nil {
 				require.NoError(t, err)
 			} else {

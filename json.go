@@ -120,6 +120,39 @@ func joinObject(dst []byte, members []member) []byte {
 	return append(dst, '}')
 }
 
+// mergeMembers returns theirs with the changes between base and ours made to it:
+// of two changes of one key, ours counts.
+func mergeMembers(base, ours, theirs []member) []member {
+	was, is := byKey(base), byKey(ours)
+	merged := make([]member, 0, len(theirs)+len(ours))
+	for _, m := range theirs {
+		before, now := was[m.key], is[m.key]
+		delete(is, m.key)
+		switch now {
+		case before: // we left it, or had none
+			merged = append(merged, m)
+		case "": // we deleted it
+		default:
+			m.value = now
+			merged = append(merged, m)
+		}
+	}
+	for _, m := range ours {
+		if value, ok := is[m.key]; ok && value != was[m.key] {
+			merged = append(merged, m)
+		}
+	}
+	return merged
+}
+
+func byKey(members []member) map[string]string {
+	values := make(map[string]string, len(members))
+	for i := range members {
+		values[members[i].key] = members[i].value
+	}
+	return values
+}
+
 // parser checks JSON from front to back. Its input is UTF-8.
 type parser struct {
 	text string

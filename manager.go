@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -108,7 +109,8 @@ func WithLogger(logger *slog.Logger) Option { return func(m *Manager) { m.logger
 
 // WithErrorHandler answers the request where the session can't be loaded or
 // saved, in place of the handler, which then has written nothing yet. Default:
-// status 500 with a plain sentence. The error is logged in any case.
+// status 500 with a plain sentence, and 400 for [ErrInterrupted], as in Django.
+// The error is logged in any case.
 func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
 	return func(m *Manager) { m.onError = h }
 }
@@ -143,8 +145,12 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	return m, nil
 }
 
-func replyNotSaved(w http.ResponseWriter, _ *http.Request, _ error) {
+func replyNotSaved(w http.ResponseWriter, _ *http.Request, err error) {
 	w.Header().Set("Cache-Control", "no-store")
+	if errors.Is(err, ErrInterrupted) { // Django's status for it, too
+		http.Error(w, "Your session ended while this page was made. Nothing was changed; please try again.", http.StatusBadRequest)
+		return
+	}
 	http.Error(w, "The session could not be saved. Nothing was changed; please try again.", http.StatusInternalServerError)
 }
 
@@ -291,19 +297,59 @@ type setCookie struct {
 	expires time.Time // where there is an age
 }
 
+// maxConflicts is how often a session is merged with what other requests have
+// made of it meanwhile. Of those that save at the same time one gets through in
+// each round.
+const maxConflicts = 100
+
 // save has the store save the session, or delete it, if that is due.
 func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCookie, error) {
-	rec, what, err := s.close(now, m.everyRequest)
-	switch {
-	case err != nil || what == keepCookie:
-		return setCookie{}, err
-	case what == endSession:
-		if err := m.forget(ctx, rec.Cookie); err != nil {
-			return setCookie{}, fmt.Errorf("session can't be deleted: %w", err)
+	for conflicts := 0; ; conflicts++ {
+		c, err := s.close(now, m.everyRequest)
+		if err != nil || c.what == keepCookie {
+			return setCookie{}, err
 		}
-		s.kept(rec, "")
-		return setCookie{due: true, expires: time.Unix(0, 0)}, nil
+		set, err := m.carryOut(ctx, s, c)
+		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
+			return set, err
+		}
+		gone, err := m.merge(ctx, s, c.rec.Cookie)
+		switch {
+		case err != nil:
+			return setCookie{}, err
+		case !gone:
+			continue
+		case c.what == endSession:
+			return m.over(s, c), nil
+		case c.modified:
+			return setCookie{}, &cookieError{class: usageError, reason: ErrInterrupted, detail: "it is not brought back, and the changes are lost"}
+		}
+		return setCookie{}, nil // it was only to be renewed
 	}
+}
+
+// carryOut does what is to be done at the end of a request.
+func (m *Manager) carryOut(ctx context.Context, s *Session, c closing) (set setCookie, err error) {
+	if c.what == saveSession {
+		set, err = m.keep(ctx, c.rec)
+	} else if c.rec.Cookie != "" {
+		err = m.forget(ctx, c.rec.Cookie, c.rec.Version)
+	}
+	if err == nil && c.left != "" {
+		err = m.forget(ctx, c.left, "")
+	}
+	if err != nil {
+		return setCookie{}, err
+	}
+	if c.what == endSession {
+		return m.over(s, c), nil
+	}
+	s.kept(c.rec, set.value)
+	return set, nil
+}
+
+// keep has the store save a session.
+func (m *Manager) keep(ctx context.Context, rec Record) (setCookie, error) {
 	value, err := m.store.Save(ctx, m.cookie.Name, rec)
 	if err != nil {
 		return setCookie{}, fmt.Errorf("session can't be saved: %w", err)
@@ -311,21 +357,44 @@ func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCooki
 	if err := checkValue(value); err != nil {
 		return setCookie{}, err
 	}
-	s.kept(rec, value)
 	if rec.BrowserClose {
 		return setCookie{due: true, value: value, age: -1}, nil
 	}
-	left := rec.Expires.Sub(now).Truncate(time.Second)
+	left := rec.Expires.Sub(rec.Saved).Truncate(time.Second)
 	age := int(min(left/time.Second, math.MaxInt32))
-	return setCookie{due: true, value: value, age: age, expires: now.Add(left)}, nil
+	return setCookie{due: true, value: value, age: age, expires: rec.Saved.Add(left)}, nil
 }
 
 // forget has the store delete the session of a cookie that was good.
-func (m *Manager) forget(ctx context.Context, value string) error {
-	if value == "" {
-		return nil
+func (m *Manager) forget(ctx context.Context, value, version string) error {
+	if err := m.store.Delete(ctx, m.cookie.Name, value, version); err != nil {
+		return fmt.Errorf("session can't be deleted: %w", err)
 	}
-	return m.store.Delete(ctx, m.cookie.Name, value)
+	return nil
+}
+
+// over notes that the store has the session no more, and deletes the cookie.
+func (m *Manager) over(s *Session, c closing) setCookie {
+	s.kept(c.rec, "")
+	return setCookie{due: true, expires: time.Unix(0, 0)}
+}
+
+// merge puts the session's changes on top of what the store has now, or reports
+// that it has none.
+func (m *Manager) merge(ctx context.Context, s *Session, value string) (gone bool, err error) {
+	rec, err := m.store.Load(ctx, m.cookie.Name, value)
+	var theirs contents
+	if err == nil {
+		theirs, err = m.rules.restore(rec)
+	}
+	switch {
+	case err == nil:
+		s.rebase(theirs)
+		return false, nil
+	case IsRefused(err):
+		return true, nil
+	}
+	return false, fmt.Errorf("session can't be loaded again: %w", err)
 }
 
 // checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -230,7 +231,7 @@ func TestChangeWhileTheStoreSaves(t *testing.T) {
 	_, err = m.Save(t.Context(), &s)
 	require.NoError(t, err)
 	require.Equal(t, `{"a":1,"b":2}`, store.saved[1].Data)
-	require.Equal(t, `{"a":1}`, store.saved[1].Base)
+	require.Equal(t, "new", store.saved[1].Cookie)
 	require.False(t, s.Modified())
 }
 
@@ -243,14 +244,14 @@ type recorder struct {
 
 func (r *recorder) ClearExpired(ctx) error { return nil }
 func (r *recorder) Load(ctx, string, string) (cookiestore.Record, error) {
-	return cookiestore.Record{Data: `{"a":1}`}, r.loaded
+	return cookiestore.Record{Data: `{"a":1}`, Version: "v1"}, r.loaded
 }
 func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (string, error) {
 	r.saved = append(r.saved, rec)
 	return "new", nil
 }
-func (r *recorder) Delete(_ ctx, _, value string) error {
-	r.deleted = append(r.deleted, value)
+func (r *recorder) Delete(_ ctx, _, value, version string) error {
+	r.deleted = append(r.deleted, strings.TrimSpace(value+" "+version))
 	return nil
 }
 
@@ -269,15 +270,16 @@ func TestWhatAStoreIsAsked(t *testing.T) {
 		{"a new session", "", nil, func(s *cookiestore.Session) { s.Set("b", 2) },
 			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
 		{"a changed one", "old", nil, func(s *cookiestore.Session) { s.Set("b", 2) },
-			&cookiestore.Record{Cookie: "old", Base: `{"a":1}`, Data: `{"a":1,"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+			&cookiestore.Record{Cookie: "old", Version: "v1", Data: `{"a":1,"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
 		{"a new key", "old", nil, (*cookiestore.Session).CycleKey,
-			&cookiestore.Record{Cookie: "old", NewKey: true, Base: `{"a":1}`, Data: `{"a":1}`, Saved: now, Expires: twoWeeks}, "", false},
+			&cookiestore.Record{Cookie: "old", NewKey: true, Version: "v1", Data: `{"a":1}`, Saved: now, Expires: twoWeeks}, "", false},
 		{"a flush and another session", "old", nil, func(s *cookiestore.Session) { s.Flush(); s.Set("b", 2) },
-			&cookiestore.Record{Cookie: "old", NewKey: true, Base: `{"a":1}`, Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
+			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "old", false},
+		{"a flush alone", "old", nil, (*cookiestore.Session).Flush, nil, "old", true},
 		{"at browser close", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.AtBrowserClose) },
-			&cookiestore.Record{Cookie: "old", Base: `{"a":1}`, Data: `{"a":1,"_session_expiry":0}`, Saved: now, Expires: twoWeeks, BrowserClose: true}, "", false},
-		{"an emptied one", "old", nil, (*cookiestore.Session).Clear, nil, "old", true},
-		{"one that ends in less than a second", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(now.Add(999 * time.Millisecond))) }, nil, "old", true},
+			&cookiestore.Record{Cookie: "old", Version: "v1", Data: `{"a":1,"_session_expiry":0}`, Saved: now, Expires: twoWeeks, BrowserClose: true}, "", false},
+		{"an emptied one", "old", nil, (*cookiestore.Session).Clear, nil, "old v1", true},
+		{"one that ends in less than a second", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(now.Add(999 * time.Millisecond))) }, nil, "old v1", true},
 		{"one that is read", "old", nil, func(s *cookiestore.Session) { s.Get("a") }, nil, "", false},
 		{"one that is unknown", "old", cookiestore.ErrNoSession, func(s *cookiestore.Session) { s.Get("a") }, nil, "", true},
 		{"one that is over", "old", fmt.Errorf("row: %w", cookiestore.ErrExpired), func(s *cookiestore.Session) { s.Get("a") }, nil, "", true},
@@ -428,4 +430,146 @@ func TestRotationResignsAtTheNextResponse(t *testing.T) {
 	cookie, err := m.Save(t.Context(), s)
 	require.NoError(t, err)
 	require.Nil(t, cookie)
+}
+
+// busyRecord is a store with one record, which other requests change between a
+// Load and a Save.
+type busyRecord struct {
+	recorder
+	loads     []string // what each Load finds; "" is nothing, the last one stays
+	conflicts int      // how many Saves and Deletes find another state
+	failure   error    // of the second Load
+	loaded    int
+}
+
+func (b *busyRecord) Load(ctx, string, string) (cookiestore.Record, error) {
+	b.loaded++
+	if b.loaded == 2 && b.failure != nil {
+		return cookiestore.Record{}, b.failure
+	}
+	data := b.loads[min(b.loaded, len(b.loads))-1]
+	if data == "" {
+		return cookiestore.Record{}, cookiestore.ErrNoSession
+	}
+	return cookiestore.Record{Data: data, Version: fmt.Sprint("v", b.loaded)}, nil
+}
+
+func (b *busyRecord) conflict() bool {
+	b.conflicts--
+	return b.conflicts >= 0
+}
+
+func (b *busyRecord) Save(c ctx, name string, rec cookiestore.Record) (string, error) {
+	if b.conflict() {
+		return "", fmt.Errorf("row: %w", cookiestore.ErrConflict)
+	}
+	return b.recorder.Save(c, name, rec)
+}
+
+func (b *busyRecord) Delete(c ctx, name, value, version string) error {
+	if version != "" && b.conflict() {
+		return cookiestore.ErrConflict
+	}
+	return b.recorder.Delete(c, name, value, version)
+}
+
+func TestConflicts(t *testing.T) {
+	set := func(s *cookiestore.Session) { s.Set("b", 2) }
+	down := errors.New("the database is down")
+	for _, test := range []struct {
+		name      string
+		loads     []string
+		conflicts int
+		failure   error
+		do        func(s *cookiestore.Session)
+		saved     string // data and version
+		deleted   string
+		err       error
+	}{
+		{"none", []string{`{"a":1}`}, 0, nil, set, `{"a":1,"b":2} v1`, "", nil},
+		{"another key was set", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, set, `{"a":1,"c":3,"b":2} v2`, "", nil},
+		{"and another, and another", []string{`{"a":1}`, `{"a":1,"c":3}`, `{"c":4}`, `{"d":5}`}, 3, nil, set, `{"d":5,"b":2} v4`, "", nil},
+		{"a value that nobody touches keeps its bytes", []string{`{"a":1}`, `{"a":1e2,"\u0063":1.0}`}, 1, nil, set, `{"a":1e2,"\u0063":1.0,"b":2} v2`, "", nil},
+		{"the session is gone", []string{`{"a":1}`, ``}, 1, nil, set, "", "", cookiestore.ErrInterrupted},
+		{"the session is over", []string{`{"a":1}`, `{"_session_expiry":"2001-01-01T00:00:00"}`}, 1, nil, set, "", "", cookiestore.ErrInterrupted},
+		{"the session is gone and was to be renewed", []string{`{"a":1}`, ``}, 1, nil, func(s *cookiestore.Session) { s.Get("a") }, "", "", nil},
+		{"the session is gone and was to be emptied", []string{`{"a":1}`, ``}, 1, nil, (*cookiestore.Session).Clear, "", "", nil},
+		{"another key was set and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, (*cookiestore.Session).Clear, `{"c":3} v2`, "", nil},
+		{"the same was changed and the session emptied", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Clear, "", "old v2", nil},
+		{"a flush asks for no state", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Flush, "", "old", nil},
+		{"the store fails meanwhile", []string{`{"a":1}`}, 1, down, set, "", "", down},
+		{"again and again", []string{`{"a":1}`}, 1e6, nil, set, "", "", cookiestore.ErrConflict},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := &busyRecord{loads: test.loads, conflicts: test.conflicts, failure: test.failure}
+			m, err := cookiestore.NewManager(store, quiet, cookiestore.WithSaveEveryRequest())
+			require.NoError(t, err)
+			s, err := m.Load(t.Context(), "sessionid=old")
+			require.NoError(t, err)
+			test.do(s)
+			cookie, err := m.Save(t.Context(), s)
+			require.ErrorIs(t, err, test.err)
+			saved := ""
+			for _, rec := range store.saved {
+				saved += rec.Data + " " + rec.Version
+			}
+			require.Equal(t, test.saved, saved)
+			require.Equal(t, test.deleted, strings.Join(store.deleted, " "))
+			require.Equal(t, test.saved != "", cookie != nil && cookie.Value == "new")
+			require.LessOrEqual(t, store.loaded, 102)
+		})
+	}
+}
+
+// A Manager can save one session more than once, though it doesn't know the state
+// that its own Save has left.
+func TestSaveTwiceARecord(t *testing.T) {
+	store := &busyRecord{loads: []string{`{"a":1}`, `{"a":1,"b":2,"other":3}`}}
+	m, err := cookiestore.NewManager(store)
+	require.NoError(t, err)
+	s, err := m.Load(t.Context(), "sessionid=old")
+	require.NoError(t, err)
+	s.Set("b", 2)
+	_, err = m.Save(t.Context(), s)
+	require.NoError(t, err)
+	store.conflicts = 1
+	s.Set("c", 3)
+	_, err = m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, `{"a":1,"b":2,"other":3,"c":3}`, store.saved[1].Data)
+}
+
+func TestInterruptedIsABadRequest(t *testing.T) {
+	store := &busyRecord{loads: []string{`{"a":1}`, ``}, conflicts: 1}
+	served := cookiestore.Middleware(store, quiet)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cookiestore.FromContext(r.Context()).Set("b", 2)
+	}))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Cookie", "sessionid=old")
+	w := httptest.NewRecorder()
+	served.ServeHTTP(w, r)
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Contains(t, w.Body.String(), "Your session ended")
+	require.Empty(t, w.Result().Cookies())
+}
+
+// The end that a store has for its record counts beside that of the session.
+func TestEndOfTheRecord(t *testing.T) {
+	saved := time.Unix(1_800_000_000, 0)
+	end := saved.Add(time.Hour)
+	rec := cookiestore.Record{Data: `{"a":1}`, Saved: saved, Expires: end}
+	at, err := rec.EndsAt(14 * 24 * time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, end, at)
+	require.NoError(t, rec.Check(14*24*time.Hour, end))
+	require.ErrorIs(t, rec.Check(14*24*time.Hour, end.Add(1)), cookiestore.ErrExpired)
+
+	at, err = rec.EndsAt(time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, saved.Add(time.Minute), at, "the earlier counts")
+	require.ErrorIs(t, rec.Check(time.Minute, saved.Add(2*time.Minute)), cookiestore.ErrExpired)
+
+	at, err = cookiestore.Record{Data: `{}`, Expires: end}.EndsAt(time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, end, at, "all that is known of a row that doesn't say when it was saved")
 }

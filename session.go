@@ -28,6 +28,10 @@ import (
 // be encoded, the methods go on working, [Session.Err] tells, and in place of
 // the response the visitor gets the middleware's error (see [Middleware]).
 //
+// Two requests of one visitor at the same time have a Session each. With a store
+// that keeps records, what both have changed is merged, key by key; a cookie store
+// keeps what the later response holds.
+//
 // The zero value is an empty session. A Session is safe for concurrent use.
 type Session struct {
 	mu       sync.Mutex // guards the fields below; never held while other code runs
@@ -55,7 +59,9 @@ type contents struct {
 	members []member
 	data    string // the JSON that members came from; "" once they differ
 	base    string // the same, but kept
+	version string // the store's word for the state that base was in
 	value   string // of the cookie that it came from
+	left    string // of the cookie of a session that was flushed
 	saved   time.Time
 	ends    time.Time
 	created int64 // Unix seconds; kept where there is a lifetime
@@ -530,7 +536,11 @@ func (s *Session) Flush() {
 	defer s.unlock()
 	s.clear()
 	s.created = 0
-	s.newKey = true
+	s.newKey = false
+	if s.value != "" {
+		s.left = s.value
+	}
+	s.value, s.base, s.version = "", "", ""
 }
 
 // CycleKey has the session kept under a new key, and what it was kept under
@@ -728,7 +738,7 @@ func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // restore returns the session that the store has kept, or why it is to be
 // refused.
 func (p *policy) restore(rec Record) (contents, error) {
-	c := contents{data: rec.Data, base: rec.Data, saved: rec.Saved, resave: rec.Resave, loaded: true}
+	c := contents{data: rec.Data, base: rec.Data, version: rec.Version, saved: rec.Saved, resave: rec.Resave, loaded: true}
 	var expiry Expiry
 	var err error
 	if c.members, expiry, err = parseData(rec.Data); err != nil {
@@ -741,11 +751,9 @@ func (p *policy) restore(rec Record) (contents, error) {
 	if p.lifetime > 0 {
 		c.takeCreated()
 	}
-	created := time.Unix(c.created, 0)
-	if err := p.check(expiry, c.saved, created, now); err != nil {
+	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
 		return contents{}, err
 	}
-	c.ends = p.end(expiry, c.saved, created)
 	return c, nil
 }
 
@@ -814,10 +822,18 @@ const (
 	endSession // nothing is left of it
 )
 
-// close decides what becomes of the session, at now, and returns the record to
-// save. Later changes are too late. A session that nobody used is not even
-// loaded, unless every request is to save it.
-func (s *Session) close(now time.Time, everyRequest bool) (Record, outcome, error) {
+// A closing is what is to be done at the end of a request.
+type closing struct {
+	what     outcome
+	rec      Record // what to save, or of which session nothing is left
+	left     string // the cookie of a session that was flushed
+	modified bool   // by the handler; otherwise it is only to be renewed
+}
+
+// close decides what becomes of the session, at now. Later changes are too late.
+// A session that nobody used is not even loaded, unless every request is to save
+// it.
+func (s *Session) close(now time.Time, everyRequest bool) (closing, error) {
 	if everyRequest {
 		s.open()
 	} else {
@@ -826,33 +842,46 @@ func (s *Session) close(now time.Time, everyRequest bool) (Record, outcome, erro
 	defer s.mu.Unlock()
 	s.closed, s.closedAt = true, s.changes
 	if err := s.err(); err != nil {
-		return Record{}, keepCookie, err
+		return closing{}, err
 	}
 	rules := s.policy()
-	rec := Record{Cookie: s.value, NewKey: s.newKey, Base: s.base, Saved: now}
+	c := closing{rec: Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}, left: s.left, modified: s.modified}
 	expiry := s.expiry()
 	end := s.endIfSaved(expiry, now)
 	empty := len(s.members) == 0 || end.Sub(now) < time.Second
 	renew := s.loaded && (s.resave || everyRequest || rules.renewalDue(expiry, s.saved, now))
 	switch {
 	case empty && s.sent && (s.modified || renew || s.isOver()):
-		return rec, endSession, nil
+		c.what = endSession
+		return c, nil
 	case empty || !s.modified && !renew:
-		return rec, keepCookie, nil
+		return c, nil
 	}
 	if rules.lifetime > 0 && s.created == 0 {
 		s.created, s.data = now.Unix(), ""
 	}
-	rec.Data = s.data
-	if rec.Data == "" {
+	c.rec.Data = s.data
+	if c.rec.Data == "" {
 		buf := getBuffer()
 		defer buf.free()
 		buf.b = s.appendJSON(buf.b)
-		rec.Data = string(buf.b)
+		c.rec.Data = string(buf.b)
 	}
-	rec.Expires = end
-	rec.BrowserClose = rules.closesWithBrowser(expiry)
-	return rec, saveSession, nil
+	c.rec.Expires = end
+	c.rec.BrowserClose = rules.closesWithBrowser(expiry)
+	c.what = saveSession
+	return c, nil
+}
+
+// rebase puts the changes since the session was loaded on top of what the store
+// has now.
+func (s *Session) rebase(theirs contents) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	base, _ := splitObject(s.base) // has been checked
+	s.members = mergeMembers(base, s.members, theirs.members)
+	s.data, s.base, s.version = "", theirs.base, theirs.version
+	s.saved, s.ends, s.created = theirs.saved, theirs.ends, theirs.created
 }
 
 // isOver reports whether the visitor's cookie is known to be worth nothing any
@@ -868,7 +897,7 @@ func (c *contents) isOver() bool {
 func (s *Session) kept(rec Record, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.value, s.base, s.resave = value, rec.Data, false
+	s.value, s.base, s.left, s.resave = value, rec.Data, "", false
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}
 	if s.loaded {

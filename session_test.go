@@ -511,7 +511,7 @@ func (f *failingStore) Save(ctx, string, cookiestore.Record) (string, error) {
 	}
 	return "v", f.save
 }
-func (f *failingStore) Delete(ctx, string, string) error { return f.remove }
+func (f *failingStore) Delete(ctx, string, string, string) error { return f.remove }
 
 func TestSessionOfAStoreThatFails(t *testing.T) {
 	down := errors.New("the database is down")

@@ -230,7 +230,7 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if s.maxAge == 0 {
 		rules.age = math.MaxInt64
 	}
-	if err := rules.check(Default, time.Unix(v.at, 0), time.Time{}, s.now()); err != nil {
+	if _, err := rules.check(Default, time.Unix(v.at, 0), time.Time{}, time.Time{}, s.now()); err != nil {
 		return err
 	}
 	if data.b, err = appendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {

@@ -3,6 +3,7 @@ package sessiontest_test
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -15,9 +16,10 @@ import (
 // shows that the suite fits stores with records, and is no store for a program:
 // nothing bounds it.
 type records struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	rows map[string]cookiestore.Record
+	now   func() time.Time
+	mu    sync.Mutex
+	rows  map[string]cookiestore.Record
+	saves int
 }
 
 func (s *records) Load(_ context.Context, _, value string) (cookiestore.Record, error) {
@@ -27,24 +29,34 @@ func (s *records) Load(_ context.Context, _, value string) (cookiestore.Record, 
 	if !ok {
 		return cookiestore.Record{}, cookiestore.ErrNoSession
 	}
-	return cookiestore.Record{Data: row.Data, Saved: row.Saved}, nil
+	return cookiestore.Record{Data: row.Data, Saved: row.Saved, Expires: row.Expires, Version: row.Version}, nil
 }
 
 func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := rec.Cookie
+	if key != "" {
+		if row, ok := s.rows[key]; !ok || row.Version != rec.Version {
+			return "", cookiestore.ErrConflict
+		}
+	}
 	if key == "" || rec.NewKey {
 		delete(s.rows, key)
 		key = rand.Text()
 	}
+	s.saves++
+	rec.Version = strconv.Itoa(s.saves)
 	s.rows[key] = rec
 	return key, nil
 }
 
-func (s *records) Delete(_ context.Context, _, value string) error {
+func (s *records) Delete(_ context.Context, _, value, version string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if row, ok := s.rows[value]; ok && version != "" && row.Version != version {
+		return cookiestore.ErrConflict
+	}
 	delete(s.rows, value)
 	return nil
 }
@@ -53,7 +65,7 @@ func (s *records) ClearExpired(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, row := range s.rows {
-		if s.now().After(row.Expires) {
+		if row.Expires.Before(s.now()) {
 			delete(s.rows, key)
 		}
 	}

@@ -34,6 +34,8 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a cycled key keeps the values", testCycleKey},
 		{"records that were left are forgotten", testForgets},
 		{"what is over is removed and the rest is not", testClearExpired},
+		{"two requests that change different keys lose nothing", testMerge},
+		{"a session that was deleted meanwhile is not brought back", testInterrupted},
 		{"a status of 500 saves nothing", testServerError},
 		{"a value that can't be kept is an error and the old session stays", testBadValue},
 		{"a flash message survives a redirect and is read once", testFlash},
@@ -230,19 +232,147 @@ func testCycleKey(t *testing.T, v *visitor) {
 	v.use(t, func(s *cookiestore.Session) { require.Equal(t, "A-1", s.Get("cart")) })
 }
 
-// testForgets is about stores with records, whose cookie is the key of one and
-// stays the same when the session changes. A cookie of any other kind can't be
-// taken back.
+// hasRecords reports whether the store keeps records: the cookie is then the key
+// of one, and stays the same when the session changes. Otherwise it is the session
+// itself, can't be taken back, and of two the later one counts.
+func (v *visitor) hasRecords(t *testing.T) bool {
+	t.Helper()
+	v.set(t, "a", 1)
+	before := v.cookie
+	v.set(t, "a", 2)
+	defer func() { v.cookie = "" }()
+	if v.cookie == before {
+		return true
+	}
+	t.Log("the session is in the cookie itself")
+	return false
+}
+
+// testMerge has one request served in the middle of another of the same visitor.
+func testMerge(t *testing.T, v *visitor) {
+	if !v.hasRecords(t) {
+		return
+	}
+	type session = *cookiestore.Session
+	whole := func(s session) string {
+		data, err := s.MarshalJSON()
+		require.NoError(t, err)
+		return string(data)
+	}
+	for _, test := range []struct {
+		name          string
+		outer, inner  func(session)
+		want, expires string
+	}{
+		{"each sets a key of its own",
+			func(s session) { s.Set("x", 1) }, func(s session) { s.Set("y", 2) },
+			`{"a":1,"b":2,"y":2,"x":1}`, "default"},
+		{"both change keys that were there",
+			func(s session) { s.Set("a", 10) }, func(s session) { s.Set("b", 20) },
+			`{"a":10,"b":20}`, "default"},
+		{"of two changes of one key the one that is saved last counts",
+			func(s session) { s.Set("a", 10) }, func(s session) { s.Set("a", 20) },
+			`{"a":10,"b":2}`, "default"},
+		{"one deletes what the other leaves",
+			func(s session) { s.Set("x", 1) }, func(s session) { s.Delete("a") },
+			`{"b":2,"x":1}`, "default"},
+		{"one deletes and the other sets",
+			func(s session) { s.Delete("a") }, func(s session) { s.Set("y", 2) },
+			`{"b":2,"y":2}`, "default"},
+		{"one empties it and the other sets",
+			func(s session) { s.Clear() }, func(s session) { s.Set("y", 2) },
+			`{"y":2}`, "default"},
+		{"one cycles the key after the other has saved",
+			func(s session) { s.CycleKey(); s.Set("x", 1) }, func(s session) { s.Set("y", 2) },
+			`{"a":1,"b":2,"y":2,"x":1}`, "default"},
+		{"the expiry of the other counts for the cookie, too",
+			func(s session) { s.Set("x", 1) }, func(s session) { s.SetExpiry(cookiestore.After(time.Minute)) },
+			`{"a":1,"b":2,"_session_expiry":60,"x":1}`, "a minute"},
+	} {
+		v.cookie = ""
+		v.use(t, func(s session) { s.Set("a", 1); s.Set("b", 2) })
+		cookie := v.cookie
+		resp := v.use(t, func(s session) {
+			require.Equal(t, 1, s.Get("a"), test.name)
+			v.use(t, test.inner)
+			v.cookie = cookie
+			test.outer(s)
+		})
+		require.Equal(t, http.StatusOK, resp.StatusCode, test.name)
+		age := 14 * 24 * time.Hour
+		if test.expires == "a minute" {
+			age = time.Minute
+		}
+		require.Equal(t, int(age.Seconds()), resp.Cookies()[0].MaxAge, test.name)
+		v.use(t, func(s session) { require.JSONEq(t, test.want, whole(s), test.name) })
+		v.wait(age - time.Second)
+		v.requireSession(t, true, test.name)
+		v.wait(2 * time.Second)
+		v.requireSession(t, false, test.name)
+	}
+}
+
+func testInterrupted(t *testing.T, v *visitor) {
+	if !v.hasRecords(t) {
+		return
+	}
+	var failed error
+	v.options = []cookiestore.Option{
+		cookiestore.WithRenewal(0.5),
+		cookiestore.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, err error) {
+			failed = err
+			w.WriteHeader(http.StatusTeapot)
+		}),
+	}
+	type session = *cookiestore.Session
+	for how, leave := range map[string]func(session){
+		"flushed": session.Flush,
+		"emptied": session.Clear,
+		"cycled":  session.CycleKey,
+		"over":    func(s session) { s.SetExpiry(cookiestore.After(0)) },
+	} {
+		for what, test := range map[string]struct {
+			change func(session)
+			status int
+		}{
+			"changed": {func(s session) { s.Set("a", 2) }, http.StatusTeapot},
+			"cycled":  {session.CycleKey, http.StatusTeapot},
+			"ended":   {session.Flush, http.StatusOK},
+			"emptied": {session.Clear, http.StatusOK},
+			"renewed": {func(s session) { s.Get("a") }, http.StatusOK},
+		} {
+			name := what + " after it was " + how
+			failed, v.cookie = nil, ""
+			v.set(t, "a", 1)
+			v.wait(8 * 24 * time.Hour) // so that a renewal is due
+			cookie := v.cookie
+			resp := v.use(t, func(s session) {
+				s.Get("a")
+				v.use(t, leave)
+				v.cookie = cookie
+				test.change(s)
+			})
+			require.Equal(t, test.status, resp.StatusCode, name)
+			for _, c := range resp.Cookies() {
+				require.Empty(t, c.Value, "nothing was saved, "+name)
+			}
+			if test.status == http.StatusTeapot {
+				require.ErrorIs(t, failed, cookiestore.ErrInterrupted, name)
+				require.Equal(t, cookie, v.cookie, "the error handler has the word")
+			}
+			v.cookie = cookie
+			v.requireSession(t, false, name)
+		}
+	}
+}
+
+// testForgets is about stores with records.
 func testForgets(t *testing.T, v *visitor) {
 	begin := func() {
 		v.cookie = ""
 		v.set(t, "a", 1)
 	}
-	begin()
-	before := v.cookie
-	v.set(t, "a", 2)
-	if v.cookie != before {
-		t.Log("the session is in the cookie itself")
+	if !v.hasRecords(t) {
 		return
 	}
 	for name, leave := range map[string]func(*cookiestore.Session){
