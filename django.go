@@ -51,12 +51,16 @@ func (d *DjangoRows) SetKeys(secret []byte, fallbacks ...[]byte) error {
 }
 
 // Encode returns the session_data of a dictionary, a JSON object, that is saved
-// at a time. It is deflated where that makes it shorter, as Django does it.
-func (d *DjangoRows) Encode(data string, at time.Time) string {
+// at a time. It is deflated where that makes it shorter, as Django does it. A
+// dictionary of more than 16 MiB, which Decode would refuse, is [ErrTooLarge].
+func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 	text := getBuffer()
 	defer text.free()
 	text.b = appendASCII(text.b, data)
-	return d.signer.signData("", text.b, at, 0)
+	if err := checkReadable(text.b, maxRow); err != nil {
+		return "", err
+	}
+	return d.signer.signData("", text.b, at, 0), nil
 }
 
 // A DjangoRow is what a session_data holds.
