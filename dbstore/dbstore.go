@@ -1,0 +1,401 @@
+// Package dbstore keeps sessions in a database, as rows of Django's own table
+// django_session. Handlers, middleware and options are those of package
+// cookiestore: only the store differs.
+//
+//	db, err := sql.Open("pgx", "postgres://shop@db.internal/shop")
+//	...
+//	store, err := dbstore.New(db, []byte(djangoSecretKey))
+//	...
+//	err = store.CreateTable(ctx) // unless Django's migrations have made it
+//	go store.ClearEvery(ctx, time.Hour, nil)
+//	handler := cookiestore.Middleware(store)(mux)
+//
+// It is for sessions that outgrow a cookie, that must end at once when they are
+// deleted, or that a Django site with
+//
+//	SESSION_ENGINE = "django.contrib.sessions.backends.db"
+//
+// keeps in the same table. The visitor's cookie is the key of a row: 32 random
+// characters, never ones that the visitor chose.
+//
+// # Databases
+//
+// SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
+// package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
+//
+// With SQLite, give writers time to wait for each other, or they fail at once.
+// With modernc.org/sqlite:
+//
+//	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
+//
+// With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
+// trips a query.
+//
+// # Requests at the same time
+//
+// A session is loaded with one query when a handler first uses it, and saved with
+// one statement, which changes the row only if it is as it was loaded. Where it
+// isn't, the middleware loads it again and merges the changes of both requests,
+// key by key: no change of another key is lost, and of two changes of the same key
+// the later one counts. Django loses one of the requests' changes. A row that was
+// deleted meanwhile stays deleted: see [cookiestore.ErrInterrupted].
+//
+// # Failures
+//
+// Every query runs under the request's context and for at most five seconds (see
+// [WithTimeout]). A database that doesn't answer, or can't be written to, is an
+// error for the middleware's error handler, and the visitor's cookie stays as it
+// is. Nothing has to be restarted when the database is back.
+package dbstore
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"example.com/cookiestore"
+)
+
+// A Store is a [cookiestore.Store] that keeps sessions in the rows of a table. It
+// is safe for concurrent use, by any number of processes.
+type Store struct {
+	db      *sql.DB
+	rows    *cookiestore.DjangoRows
+	dialect *dialect
+	table   string
+	queries queries
+	timeout time.Duration
+	now     func() time.Time
+}
+
+var _ cookiestore.Store = (*Store)(nil)
+
+// An Option is an option of [New].
+type Option func(*options)
+
+type options struct {
+	dialect   Dialect
+	fallbacks [][]byte
+	table     string
+	timeout   time.Duration
+	now       func() time.Time
+}
+
+// WithDialect says what SQL the database speaks. It is needed where the driver is
+// not one that New knows, or is wrapped in another. Default: what the driver's
+// type says.
+func WithDialect(d Dialect) Option { return func(o *options) { o.dialect = d } }
+
+// WithFallbackKeys accepts rows that were signed with these keys, newest first,
+// and signs them anew with the primary key when they are next read. It is Django's
+// SECRET_KEY_FALLBACKS. Default: none.
+func WithFallbackKeys(keys ...[]byte) Option {
+	return func(o *options) { o.fallbacks = append(o.fallbacks, keys...) }
+}
+
+// WithTable names the table. Two middlewares of one program should have a table
+// each: a key of the one's sessions would be good for the other's, too. Default:
+// django_session.
+func WithTable(name string) Option { return func(o *options) { o.table = name } }
+
+// WithTimeout bounds the time that a query may take, beside the request's context.
+// Default: five seconds; 0 means no bound.
+func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
+
+// WithClock replaces time.Now, for tests of what ClearExpired removes. Default:
+// time.Now.
+func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// New returns a store on the table django_session. The key is Django's SECRET_KEY,
+// of any length but zero; without a Django, use 32 random bytes or more. It signs
+// the rows, so that who can write to the table but doesn't have the key can't make
+// sessions.
+//
+// New doesn't connect: a program can start before its database does.
+func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
+	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now}
+	for _, option := range opts {
+		option(&o)
+	}
+	if db == nil {
+		return nil, errors.New("dbstore: the database is nil")
+	}
+	d, err := findDialect(db, o.dialect)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !isName(o.table):
+		return nil, fmt.Errorf("dbstore: table %q: the name needs 1 to %d letters, digits and _, and no digit first", o.table, maxName)
+	case o.timeout < 0:
+		return nil, errors.New("dbstore: the timeout is negative")
+	case o.now == nil:
+		return nil, errors.New("dbstore: the clock is nil")
+	}
+	rows, err := cookiestore.NewDjangoRows(key, o.fallbacks...)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: db, rows: rows, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+}
+
+// SetKeys replaces the signing keys while the store is in use; see
+// [cookiestore.Signer.SetKeys].
+func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
+	return s.rows.SetKeys(key, fallbacks...)
+}
+
+// CreateTable makes the table and its indexes exactly as Django's migrations make
+// them. Where the table exists, it does nothing. A table of that name that has
+// other columns is an error.
+func (s *Store) CreateTable(ctx context.Context) error {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	if _, err := s.exec(ctx, s.queries.probe); err == nil {
+		return nil
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return failed(ctx, err)
+	}
+	defer tx.Rollback()
+	for _, statement := range s.dialect.create(s.table) {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return failed(ctx, err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return failed(ctx, err)
+	}
+	_, err = s.exec(ctx, s.queries.probe) // a table of that name may be another
+	return err
+}
+
+// A Row is a row of the table.
+type Row struct {
+	SessionKey  string // the value of the visitor's cookie
+	SessionData string // signed; see [cookiestore.DjangoRows]
+	ExpireDate  time.Time
+}
+
+// Row returns the row of a session, as it stands, for tools that show it. The error
+// is [cookiestore.ErrMalformed] if the key is not of the form that Django gives
+// keys, which is known without a query; or [cookiestore.ErrNoSession].
+func (s *Store) Row(ctx context.Context, key string) (Row, error) {
+	if !isKey(key) {
+		return Row{}, fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
+	}
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	row := Row{SessionKey: key}
+	var expires moment
+	err := s.db.QueryRowContext(ctx, s.queries.load, key).Scan(&row.SessionData, &expires)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
+	case err != nil:
+		return Row{}, failed(ctx, err)
+	case expires.IsZero():
+		return Row{}, fmt.Errorf("dbstore: the row's expire_date is no time: %w", cookiestore.ErrMalformed)
+	}
+	row.ExpireDate = expires.Time
+	return row, nil
+}
+
+// Load returns the session that a row holds. Besides the errors of Row, it refuses
+// rows that no key has signed ([cookiestore.ErrTampered]). Whether the session is
+// over is for the middleware to judge, by its expire_date and by what it says
+// itself.
+func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, error) {
+	row, err := s.Row(ctx, value)
+	if err != nil {
+		return cookiestore.Record{}, err
+	}
+	decoded, err := s.rows.Decode(row.SessionData)
+	if err != nil {
+		return cookiestore.Record{}, err
+	}
+	rec := decoded.Record
+	rec.Expires, rec.Version = row.ExpireDate, row.SessionData
+	return rec, nil
+}
+
+// Save writes a row: a new one with a new random key, or the one that the session
+// was loaded from, if it is still as it was then. A new key for an old session
+// replaces that of its row, so that the old key is worth nothing at once.
+func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (string, error) {
+	if rec.Cookie != "" && rec.Version == "" {
+		return "", cookiestore.ErrConflict
+	}
+	data, err := s.rows.Encode(rec.Data, rec.Saved)
+	if err != nil {
+		return "", err
+	}
+	key, expires := rec.Cookie, s.dialect.time(rec.Expires)
+	if rec.Cookie == "" || rec.NewKey {
+		key = newKey()
+	}
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	var changed int64
+	switch {
+	case rec.Cookie == "":
+		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
+	case rec.NewKey:
+		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version)
+	default:
+		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case changed == 1 || data == rec.Version && s.holds(ctx, key, data):
+		return key, nil
+	}
+	return "", cookiestore.ErrConflict
+}
+
+// holds reports whether the row has that data. MySQL counts the rows that an
+// UPDATE has changed, and a session that is saved twice in a second may be the same.
+func (s *Store) holds(ctx context.Context, key, data string) bool {
+	row, err := s.Row(ctx, key)
+	return err == nil && row.SessionData == data
+}
+
+// Delete removes the row of a session.
+func (s *Store) Delete(ctx context.Context, _, value, version string) error {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	if version == "" {
+		_, err := s.exec(ctx, s.queries.remove, value)
+		return err
+	}
+	changed, err := s.exec(ctx, s.queries.removeState, value, version)
+	if err == nil && changed == 0 {
+		return cookiestore.ErrConflict // or it is gone, which the middleware will find
+	}
+	return err
+}
+
+// clearBatch is how many rows one statement of ClearExpired removes. The rows that
+// it locks, and the time for which it does, stay small.
+const clearBatch = 1000
+
+// ClearExpired removes the rows past their expire_date, in batches, as Django's
+// clearsessions does. When it fails, what it has removed until then stays removed.
+func (s *Store) ClearExpired(ctx context.Context) error {
+	now := s.dialect.time(s.now())
+	args := []any{now, now}[:s.queries.clearArgs]
+	for {
+		removed, err := s.clearSome(ctx, args)
+		if err != nil || removed < clearBatch {
+			return err
+		}
+	}
+}
+
+func (s *Store) clearSome(ctx context.Context, args []any) (int64, error) {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	return s.exec(ctx, s.queries.clear, args...)
+}
+
+// ClearEvery runs ClearExpired now and then after each interval, until the context
+// is done. Run it in a goroutine; in more than one process it does no harm. Errors
+// go to report, or, if that is nil, to slog.Default(). It panics if the interval is
+// not positive, as time.NewTicker does.
+func (s *Store) ClearEvery(ctx context.Context, interval time.Duration, report func(error)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	s.clearOn(ctx, ticker.C, report)
+}
+
+func (s *Store) clearOn(ctx context.Context, ticks <-chan time.Time, report func(error)) {
+	if report == nil {
+		report = func(err error) { slog.ErrorContext(ctx, "expired sessions not removed", "error", err) }
+	}
+	for {
+		if err := s.ClearExpired(ctx); err != nil && ctx.Err() == nil {
+			report(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks:
+		}
+	}
+}
+
+// limit bounds the time of a query.
+func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, s.timeout, timeoutError{s.timeout})
+}
+
+// exec runs a statement and returns how many rows it has changed.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	result, err := s.db.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, failed(ctx, err)
+	}
+	changed, err := result.RowsAffected()
+	if err != nil {
+		return 0, failed(ctx, err)
+	}
+	return changed, nil
+}
+
+// failed says where an error of the database comes from. No statement has a value
+// of a session in its text, and so no driver's error has one.
+func failed(ctx context.Context, err error) error {
+	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
+		return fmt.Errorf("dbstore: %w: %w", cause, err)
+	}
+	return fmt.Errorf("dbstore: %w", err)
+}
+
+// A timeoutError says that the store has had enough, and not the request.
+type timeoutError struct{ limit time.Duration }
+
+func (e timeoutError) Error() string { return fmt.Sprintf("the database took over %v", e.limit) }
+
+const (
+	keySize  = 32 // over 165 bits, so two are never the same
+	keyChars = "abcdefghijklmnopqrstuvwxyz0123456789"
+)
+
+// newKey returns a random key of the form that Django gives keys.
+func newKey() string {
+	const fair = 256 / len(keyChars) * len(keyChars) // bytes below this are spread evenly
+	key := make([]byte, 0, keySize)
+	var random [2 * keySize]byte
+	for {
+		rand.Read(random[:]) // never fails
+		for _, b := range random {
+			if int(b) < fair {
+				key = append(key, keyChars[int(b)%len(keyChars)])
+			}
+			if len(key) == keySize {
+				return string(key)
+			}
+		}
+	}
+}
+
+func isKey(value string) bool {
+	if len(value) != keySize {
+		return false
+	}
+	for i := range len(value) {
+		if c := value[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
