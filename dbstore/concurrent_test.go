@@ -1,8 +1,11 @@
 package dbstore
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,38 +20,50 @@ import (
 // Many requests of one visitor change one session at the same time, each a key of
 // its own, and no change is lost.
 func TestNoUpdateIsLost(t *testing.T) {
-	onEach(t, func(t *testing.T, d database) {
-		const visitors, rounds = 16, 8
-		db := d.open(t)
-		db.SetMaxOpenConns(visitors)
-		store := newStore(t, db, WithTimeout(time.Minute))
-		key := store.insert(t, `{"began":true}`, time.Now(), time.Hour)
-		var loaded sync.WaitGroup // all have read the same session before the first saves
-		loaded.Add(visitors)
-		var all sync.WaitGroup
-		for i := range visitors {
-			all.Go(func() {
-				for round := range rounds {
-					resp := visit(t, store, key, func(s *cookiestore.Session) {
-						own := fmt.Sprintf("visitor %d", i)
-						assert.Equal(t, round, cookiestore.Get(s, own, 0), own)
-						s.Set(own, round+1)
-						if round == 0 {
-							loaded.Done()
-							loaded.Wait()
-						}
-					})
-					assert.Equal(t, http.StatusOK, resp.StatusCode)
-				}
-			})
-		}
-		all.Wait()
-		visit(t, store, key, func(s *cookiestore.Session) {
-			require.Equal(t, true, s.Get("began"))
-			for i := range visitors {
-				require.Equal(t, rounds, s.Get(fmt.Sprintf("visitor %d", i)))
+	strict := database{"PostgreSQL, serializable", PostgreSQL, func(t testing.TB) *sql.DB {
+		address, err := url.Parse(postgresDSN(t))
+		require.NoError(t, err)
+		query := address.Query()
+		query.Set("default_transaction_isolation", "serializable")
+		address.RawQuery = query.Encode()
+		return open(t, "pgx", address.String())
+	}}
+	for _, d := range append(slices.Clip(databases), strict) {
+		t.Run(d.name, func(t *testing.T) { testNoUpdateIsLost(t, d) })
+	}
+}
+
+func testNoUpdateIsLost(t *testing.T, d database) {
+	const visitors, rounds = 16, 8
+	db := d.open(t)
+	db.SetMaxOpenConns(visitors)
+	store := newStore(t, db, WithTimeout(time.Minute))
+	key := store.insert(t, `{"began":true}`, time.Now(), time.Hour)
+	var loaded sync.WaitGroup // all have read the same session before the first saves
+	loaded.Add(visitors)
+	var all sync.WaitGroup
+	for i := range visitors {
+		all.Go(func() {
+			for round := range rounds {
+				resp := visit(t, store, key, func(s *cookiestore.Session) {
+					own := fmt.Sprintf("visitor %d", i)
+					assert.Equal(t, round, cookiestore.Get(s, own, 0), own)
+					s.Set(own, round+1)
+					if round == 0 {
+						loaded.Done()
+						loaded.Wait()
+					}
+				})
+				assert.Equal(t, http.StatusOK, resp.StatusCode)
 			}
 		})
+	}
+	all.Wait()
+	visit(t, store, key, func(s *cookiestore.Session) {
+		require.Equal(t, true, s.Get("began"))
+		for i := range visitors {
+			require.Equal(t, rounds, s.Get(fmt.Sprintf("visitor %d", i)))
+		}
 	})
 }
 

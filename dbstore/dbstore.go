@@ -55,6 +55,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"example.com/cookiestore"
@@ -251,6 +252,8 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (str
 		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version)
 	}
 	switch {
+	case rec.Cookie != "" && yielded(err):
+		return "", conflict(err)
 	case err != nil:
 		return "", err
 	case changed == 1 || data == rec.Version && s.holds(ctx, key, data):
@@ -275,11 +278,27 @@ func (s *Store) Delete(ctx context.Context, _, value, version string) error {
 		return err
 	}
 	changed, err := s.exec(ctx, s.queries.removeState, value, version)
-	if err == nil && changed == 0 {
+	switch {
+	case yielded(err):
+		return conflict(err)
+	case err == nil && changed == 0:
 		return cookiestore.ErrConflict // or it is gone, which the middleware will find
 	}
 	return err
 }
+
+// yielded reports whether the database has taken a statement back for the sake of
+// another, which is SQLSTATE class 40: where it is set to a strict isolation level,
+// and in a deadlock.
+func yielded(err error) bool {
+	var e interface{ SQLState() string } // of pgx and pq
+	if errors.As(err, &e) {
+		return strings.HasPrefix(e.SQLState(), "40")
+	}
+	return err != nil && strings.Contains(err.Error(), "(40001)") // of go-sql-driver/mysql
+}
+
+func conflict(cause error) error { return fmt.Errorf("%w: %w", cookiestore.ErrConflict, cause) }
 
 // clearBatch is how many rows one statement of ClearExpired removes. The rows that
 // it locks, and the time for which it does, stay small.
