@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,9 +30,11 @@ const (
 
 // djangoSite is testdata/django_site.py, running.
 type djangoSite struct {
-	url     string
-	version [3]int
-	quit    func()
+	url      string
+	version  [3]int
+	quit     func()
+	settings settings  // all that it was started with
+	db       *database // where it keeps sessions; nil is in the cookies
 }
 
 // since reports whether the site runs on this version of Django or a later one.
@@ -41,44 +44,113 @@ func (d *djangoSite) since(major, minor int) bool {
 
 type settings map[string]any
 
-// TestMain ends the site that the tests share.
+// with returns these settings and others, which count where both have one.
+func (s settings) with(others settings) settings {
+	all := maps.Clone(s)
+	maps.Copy(all, others)
+	return all
+}
+
+// another starts a site beside this one, with the same users and database, whose
+// settings are the same but for these.
+func (d *djangoSite) another(t *testing.T, s settings) *djangoSite {
+	t.Helper()
+	site, err := startDjango(pythonWithDjango(t), d.settings.with(s))
+	require.NoError(t, err)
+	t.Cleanup(site.quit)
+	site.db = d.db
+	return site
+}
+
+// TestMain ends the sites that the tests share.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.site != nil {
-		shared.site.quit()
-	}
-	if shared.dir != "" {
-		os.RemoveAll(shared.dir)
+	for _, s := range append(inDatabases, inCookies) {
+		s.end()
 	}
 	os.Exit(code)
 }
 
-var shared struct {
+// A sharedSite is a site with Django's own defaults. It keeps nothing of its
+// visitors but the user zoe and their sessions, so one will do for many tests.
+type sharedSite struct {
+	name string
+	open func(t *testing.T, dir string) (*database, error) // nil: sessions are in the cookies
+
 	once sync.Once
 	dir  string
+	db   *database
 	site *djangoSite
 	err  error
 }
 
-// sharedDjango is a site with Django's own defaults. It keeps nothing of its
-// visitors but the user zoe, so one will do for many tests.
-func sharedDjango(t *testing.T) *djangoSite {
+var (
+	inCookies    = &sharedSite{name: "in signed cookies"}
+	inSQLite     = &sharedSite{name: "in SQLite", open: openSQLite}
+	inPostgreSQL = &sharedSite{name: "in PostgreSQL", open: openPostgreSQL}
+	inMariaDB    = &sharedSite{name: "in MariaDB", open: openMariaDB}
+
+	inDatabases = []*sharedSite{inSQLite, inPostgreSQL, inMariaDB}
+)
+
+// start returns the site, which runs until all tests have.
+func (s *sharedSite) start(t *testing.T) *djangoSite {
 	t.Helper()
 	python := pythonWithDjango(t)
-	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "interop"); shared.err == nil {
-			shared.site, shared.err = startDjango(python, shared.dir, settings{"SECRET_KEY": secretKey})
+	s.once.Do(func() {
+		if s.dir, s.err = os.MkdirTemp("", "interop"); s.err != nil {
+			return
 		}
+		if s.open != nil {
+			if s.db, s.err = s.open(t, s.dir); s.err != nil {
+				return
+			}
+		}
+		s.site, s.err = startDjangoOn(python, s.db, s.dir, settings{"SECRET_KEY": secretKey})
 	})
-	require.NoError(t, shared.err)
-	return shared.site
+	skipIfMissing(t, s.err)
+	require.NoError(t, s.err)
+	return s.site
 }
 
-// newDjango starts a site with the given settings. Sites with the same directory
-// have the same users.
+func (s *sharedSite) end() {
+	if s.site != nil {
+		s.site.quit()
+	}
+	if s.db != nil {
+		s.db.drop()
+	}
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// sharedDjango is the shared site that keeps sessions in signed cookies.
+func sharedDjango(t *testing.T) *djangoSite {
+	t.Helper()
+	return inCookies.start(t)
+}
+
+// onEachStore runs a test with sessions in cookies and in each database.
+func onEachStore(t *testing.T, test func(t *testing.T, django *djangoSite)) {
+	t.Helper()
+	t.Run(inCookies.name, func(t *testing.T) { test(t, inCookies.start(t)) })
+	onEachDatabase(t, test)
+}
+
+// onEachDatabase runs a test with sessions in each database.
+func onEachDatabase(t *testing.T, test func(t *testing.T, django *djangoSite)) {
+	t.Helper()
+	for _, s := range inDatabases {
+		t.Run(s.name, func(t *testing.T) { test(t, s.start(t)) })
+	}
+}
+
+// newDjango starts a site that keeps sessions in signed cookies, with the given
+// settings. Sites with the same directory have the same users.
 func newDjango(t *testing.T, dir string, s settings) *djangoSite {
 	t.Helper()
-	site, err := startDjango(pythonWithDjango(t), dir, s)
+	site, err := startDjangoOn(pythonWithDjango(t), nil, dir, s)
 	require.NoError(t, err)
 	t.Cleanup(site.quit)
 	return site
@@ -101,20 +173,50 @@ func pythonWithDjango(t *testing.T) string {
 	if python != "" {
 		return python
 	}
-	const missing = "no python3 can import django: install Debian's python3-django package (apt-get install python3-django)"
-	if os.Getenv("CI") != "" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing)
+	skipIfMissing(t, &missing{"no python3 can import django: install Debian's python3-django package (apt-get install python3-django)"})
 	return ""
 }
 
-func startDjango(python, dir string, s settings) (*djangoSite, error) {
-	config := settings{"DATABASE": filepath.Join(dir, "users.sqlite3")}
-	for name, value := range s {
-		config[name] = value
+// missing is an error that says what to install.
+type missing struct{ what string }
+
+func (m *missing) Error() string { return m.what }
+
+// skipIfMissing skips the test if the error says that something is missing. Where
+// all tests must run, it fails.
+func skipIfMissing(t *testing.T, err error) {
+	t.Helper()
+	var m *missing
+	switch {
+	case !errors.As(err, &m):
+		return
+	case os.Getenv("CI") != "":
+		t.Fatal(m.what)
+	default:
+		t.Skip(m.what)
 	}
-	line, err := json.Marshal(config)
+}
+
+// startDjangoOn starts a site that keeps sessions in a database, or in cookies if
+// there is none. Its users are then in the directory.
+func startDjangoOn(python string, db *database, dir string, s settings) (*djangoSite, error) {
+	base := settings{"DATABASES": settings{"default": sqliteSettings(dir)}}
+	if db != nil {
+		base = settings{
+			"DATABASES":      settings{"default": db.settings},
+			"SESSION_ENGINE": "django.contrib.sessions.backends.db",
+		}
+	}
+	site, err := startDjango(python, base.with(s))
+	if err != nil {
+		return nil, err
+	}
+	site.db = db
+	return site, nil
+}
+
+func startDjango(python string, s settings) (*djangoSite, error) {
+	line, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +260,7 @@ func startDjango(python, dir string, s settings) (*djangoSite, error) {
 		quit()
 		return nil, fmt.Errorf("the Django site did not start: %w\n%s", err, complaints.String())
 	}
-	return &djangoSite{url: "http://" + said.Address, version: said.Version, quit: quit}, nil
+	return &djangoSite{url: "http://" + said.Address, version: said.Version, quit: quit, settings: s}, nil
 }
 
 // reply is what a site answered.

@@ -17,42 +17,46 @@ import (
 var zoe = map[string]any{"username": "zoe", "password": "correct horse"}
 
 func TestDjangoUserIsSeenByGo(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.inGo(func(s *cookiestore.Session) { s.Set("cart", []int{1, 2}) })
-	require.Equal(t, "zoe", decode[string](t, v.inDjango(http.MethodPost, "/user", zoe)))
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.inGo(func(s *cookiestore.Session) { s.Set("cart", []int{1, 2}) })
+		require.Equal(t, "zoe", decode[string](t, v.inDjango(http.MethodPost, "/user", zoe)))
 
-	v.inGo(func(s *cookiestore.Session) {
-		id, err := cookiestore.Lookup[string](s, "_auth_user_id")
-		assert.NoError(t, err)
-		assert.Equal(t, "1", id, "a string, whatever the key's type")
-		assert.Equal(t, "django.contrib.auth.backends.ModelBackend", cookiestore.Get(s, "_auth_user_backend", ""))
-		assert.NotEmpty(t, cookiestore.Get(s, "_auth_user_hash", ""))
-		assert.Equal(t, []int{1, 2}, cookiestore.Get(s, "cart", []int(nil)), "logging in keeps what there was")
-		s.Set("cart", []int{1, 2, 3})
-		s.CycleKey()
+		v.inGo(func(s *cookiestore.Session) {
+			id, err := cookiestore.Lookup[string](s, "_auth_user_id")
+			assert.NoError(t, err)
+			assert.Equal(t, "1", id, "a string, whatever the key's type")
+			assert.Equal(t, "django.contrib.auth.backends.ModelBackend", cookiestore.Get(s, "_auth_user_backend", ""))
+			assert.NotEmpty(t, cookiestore.Get(s, "_auth_user_hash", ""))
+			assert.Equal(t, []int{1, 2}, cookiestore.Get(s, "cart", []int(nil)), "logging in keeps what there was")
+			s.Set("cart", []int{1, 2, 3})
+			s.CycleKey()
+		})
+		assert.Equal(t, "zoe", decode[string](t, v.inDjango(http.MethodGet, "/user", nil)))
+		assert.Equal(t, "[1,2,3]", v.djangoText("cart"))
 	})
-	assert.Equal(t, "zoe", decode[string](t, v.inDjango(http.MethodGet, "/user", nil)))
-	assert.Equal(t, "[1,2,3]", v.djangoText("cart"))
 }
 
 func TestLogoutOnEitherSideEndsItOnBoth(t *testing.T) {
-	for _, side := range []struct {
-		name   string
-		logout func(v *visitor)
-	}{
-		{"in Django", func(v *visitor) { v.inDjango(http.MethodDelete, "/user", nil) }},
-		{"in Go", func(v *visitor) { v.inGo(func(s *cookiestore.Session) { s.Flush() }) }},
-	} {
-		t.Run(side.name, func(t *testing.T) {
-			v := newVisitor(t, sharedDjango(t))
-			v.inDjango(http.MethodPost, "/user", zoe)
-			v.setInGo("cart", 1)
-			side.logout(v)
-			assert.Empty(t, v.cookie())
-			assert.Empty(t, decode[string](t, v.inDjango(http.MethodGet, "/user", nil)))
-			v.inGo(func(s *cookiestore.Session) { assert.False(t, s.Has("_auth_user_id")) })
-		})
-	}
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		for _, side := range []struct {
+			name   string
+			logout func(v *visitor)
+		}{
+			{"in Django", func(v *visitor) { v.inDjango(http.MethodDelete, "/user", nil) }},
+			{"in Go", func(v *visitor) { v.inGo(func(s *cookiestore.Session) { s.Flush() }) }},
+		} {
+			t.Run(side.name, func(t *testing.T) {
+				v := newVisitor(t, django)
+				v.inDjango(http.MethodPost, "/user", zoe)
+				v.setInGo("cart", 1)
+				side.logout(v)
+				assert.Empty(t, v.cookie())
+				assert.Empty(t, decode[string](t, v.inDjango(http.MethodGet, "/user", nil)))
+				v.inGo(func(s *cookiestore.Session) { assert.False(t, s.Has("_auth_user_id")) })
+			})
+		}
+	})
 }
 
 // A visitor who walks between the sites while their key is changed, on one of
@@ -142,23 +146,25 @@ func TestBeforeDjango42ChangingTheKeyLogsOut(t *testing.T) {
 // Without fallback keys in Django, a visitor keeps the session only if Go, which
 // has them, is where they go first after the key has changed.
 func TestGoCarriesSessionsOverAChangeOfDjangosKey(t *testing.T) {
-	for _, order := range []struct {
-		name           string
-		first, andThen func(v *visitor)
-	}{
-		{"in Go first", changeKeyInGo, changeKeyInDjango},
-		{"in Django first", changeKeyInDjango, changeKeyInGo},
-	} {
-		t.Run(order.name, func(t *testing.T) {
-			v := newVisitor(t, newDjango(t, t.TempDir(), settings{"SECRET_KEY": secretKey}))
-			v.setInDjango("k", `1`)
-			order.first(v)
-			v.inGo(func(s *cookiestore.Session) { assert.Equal(t, 1, s.Get("k")) })
-			order.andThen(v)
-			v.inGo(func(s *cookiestore.Session) { assert.Equal(t, 1, s.Get("k")) })
-			assert.Equal(t, "1", v.djangoText("k"))
-		})
-	}
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		for _, order := range []struct {
+			name           string
+			first, andThen func(v *visitor)
+		}{
+			{"in Go first", changeKeyInGo, changeKeyInDjango},
+			{"in Django first", changeKeyInDjango, changeKeyInGo},
+		} {
+			t.Run(order.name, func(t *testing.T) {
+				v := newVisitor(t, django.another(t, nil))
+				v.setInDjango("k", `1`)
+				order.first(v)
+				v.inGo(func(s *cookiestore.Session) { assert.Equal(t, 1, s.Get("k")) })
+				order.andThen(v)
+				v.inGo(func(s *cookiestore.Session) { assert.Equal(t, 1, s.Get("k")) })
+				assert.Equal(t, "1", v.djangoText("k"))
+			})
+		}
+	})
 }
 
 func changeKeyInGo(v *visitor) {
@@ -167,7 +173,7 @@ func changeKeyInGo(v *visitor) {
 
 func changeKeyInDjango(v *visitor) {
 	v.django.quit()
-	v.django = newDjango(v.t, v.t.TempDir(), settings{"SECRET_KEY": newSecretKey})
+	v.django = v.django.another(v.t, settings{"SECRET_KEY": newSecretKey})
 }
 
 // A site that lacks a key refuses what it has signed. Go then leaves the cookie

@@ -18,19 +18,21 @@ import (
 )
 
 func TestVisitsAreCountedByTurns(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	t.Logf("Django %v", v.django.version)
-	for n := 1; n <= 20; n += 2 {
-		there := decode[int](t, v.inDjango(http.MethodGet, "/", nil))
-		assert.Equal(t, n, there)
-		v.inGo(func(s *cookiestore.Session) {
-			here := cookiestore.Get(s, "num_visits", 0) + 1
-			assert.Equal(t, n+1, here)
-			s.Set("num_visits", here)
-		})
-	}
-	assert.Equal(t, "20", v.djangoText("num_visits"))
-	assert.Empty(t, v.log.String())
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		t.Logf("Django %v", v.django.version)
+		for n := 1; n <= 20; n += 2 {
+			there := decode[int](t, v.inDjango(http.MethodGet, "/", nil))
+			assert.Equal(t, n, there)
+			v.inGo(func(s *cookiestore.Session) {
+				here := cookiestore.Get(s, "num_visits", 0) + 1
+				assert.Equal(t, n+1, here)
+				s.Set("num_visits", here)
+			})
+		}
+		assert.Equal(t, "20", v.djangoText("num_visits"))
+		assert.Empty(t, v.log.String())
+	})
 }
 
 // At one moment both sites set the very same cookie: value, end and attributes.
@@ -59,15 +61,17 @@ func TestBothSitesSetTheSameCookie(t *testing.T) {
 // A request that has no use for the session sets no cookie, and says nothing of
 // it to caches, on either site.
 func TestUnusedSessionsAreLeftAlone(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.setInDjango("name", `"Zoë"`)
-	for _, r := range []reply{
-		v.inDjango(http.MethodGet, "/untouched", nil),
-		v.inGo(func(*cookiestore.Session) {}),
-	} {
-		assert.Nil(t, r.cookie)
-		assert.Empty(t, r.vary)
-	}
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.setInDjango("name", `"Zoë"`)
+		for _, r := range []reply{
+			v.inDjango(http.MethodGet, "/untouched", nil),
+			v.inGo(func(*cookiestore.Session) {}),
+		} {
+			assert.Nil(t, r.cookie)
+			assert.Empty(t, r.vary)
+		}
+	})
 }
 
 // A sample is a value, the JSON that both sides write for it, and how Go reads it.
@@ -159,94 +163,102 @@ var samples = []sample{
 // Whatever type a value is of, and whichever site sets it, the other reads what
 // was meant, and it is the same after it has been written again there.
 func TestEveryTypeIsReadOnBothSides(t *testing.T) {
-	for _, sample := range samples {
-		t.Run(sample.name, func(t *testing.T) {
-			v := newVisitor(t, sharedDjango(t))
-			readInGo := func(s *cookiestore.Session) {
-				value, err := sample.read(s, sample.key)
-				assert.NoError(t, err)
-				assert.Equal(t, sample.value, value)
-			}
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		for _, sample := range samples {
+			t.Run(sample.name, func(t *testing.T) {
+				v := newVisitor(t, django)
+				readInGo := func(s *cookiestore.Session) {
+					value, err := sample.read(s, sample.key)
+					assert.NoError(t, err)
+					assert.Equal(t, sample.value, value)
+				}
 
-			v.setInGo(sample.key, sample.value)
-			assert.Equal(t, sample.text, v.djangoText(sample.key), "Django reads it")
-			v.setInDjango("other", `1`) // it writes all of the session again
-			v.inGo(readInGo)
+				v.setInGo(sample.key, sample.value)
+				assert.Equal(t, sample.text, v.djangoText(sample.key), "Django reads it")
+				v.setInDjango("other", `1`) // it writes all of the session again
+				v.inGo(readInGo)
 
-			v = newVisitor(t, sharedDjango(t))
-			v.setInDjango(sample.key, sample.text)
-			v.inGo(readInGo)
-			v.setInGo("other", 1)
-			assert.Equal(t, sample.text, v.djangoText(sample.key), "Django reads it again")
-			v.inGo(readInGo)
-		})
-	}
+				v = newVisitor(t, django)
+				v.setInDjango(sample.key, sample.text)
+				v.inGo(readInGo)
+				v.setInGo("other", 1)
+				assert.Equal(t, sample.text, v.djangoText(sample.key), "Django reads it again")
+				v.inGo(readInGo)
+			})
+		}
+	})
 }
 
 // Where Go and Django would spell a value differently, it keeps the spelling of
 // who wrote it: Go touches only what it sets.
 func TestUntouchedValuesStayTheSameBytes(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	untouched := [][2]string{
-		{"zulu", `"the keys are not in order"`},
-		{"ten to the 30th", `1000000000000000000000000000000`},
-		{"one", `1.0`},
-		{"minus zero", `-0.0`},
-		{"tiny", `1e-07`},      // Go would write 1e-7
-		{"huge", `1e+16`},      // and 10000000000000000.0
-		{"a half", `"\ud83d"`}, // and has no such string
-		{"halves", `"\udc00\ud800"`},
-		{"deleted", `"\u007f"`},
-		{"page", `"</script>&"`}, // encoding/json would write <, > and & as escapes
-		{"list", `[1,[],{},null,"\ud800",{"b":1,"a":2.50}]`},
-	}
-	for _, m := range untouched {
-		v.setInDjango(m[0], m[1])
-	}
-	before := v.djangoSession()
-	signedThere := members(t, payload(t, v.cookie()))
-	assert.Equal(t, before, signedThere, "what the site reports is what it signed")
-	assert.NotEqual(t, untouched, before, "Python writes 0x7f and 2.50 in its own way")
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		untouched := [][2]string{
+			{"zulu", `"the keys are not in order"`},
+			{"ten to the 30th", `1000000000000000000000000000000`},
+			{"one", `1.0`},
+			{"minus zero", `-0.0`},
+			{"tiny", `1e-07`},      // Go would write 1e-7
+			{"huge", `1e+16`},      // and 10000000000000000.0
+			{"a half", `"\ud83d"`}, // and has no such string
+			{"halves", `"\udc00\ud800"`},
+			{"deleted", `"\u007f"`},
+			{"page", `"</script>&"`}, // encoding/json would write <, > and & as escapes
+			{"list", `[1,[],{},null,"\ud800",{"b":1,"a":2.50}]`},
+		}
+		for _, m := range untouched {
+			v.setInDjango(m[0], m[1])
+		}
+		before := v.djangoSession()
+		signedThere := members(t, payload(t, v.signed()))
+		assert.Equal(t, before, signedThere, "what the site reports is what it signed")
+		assert.NotEqual(t, untouched, before, "Python writes 0x7f and 2.50 in its own way")
 
-	v.setInGo("new", "é")
-	signedHere := payload(t, v.cookie())
-	assert.Equal(t, append(signedThere, [2]string{"new", `"\u00e9"`}), members(t, signedHere))
-	assert.Equal(t, append(before, [2]string{"new", `"\u00e9"`}), v.djangoSession())
+		v.setInGo("new", "é")
+		signedHere := payload(t, v.signed())
+		assert.Equal(t, append(signedThere, [2]string{"new", `"\u00e9"`}), members(t, signedHere))
+		assert.Equal(t, append(before, [2]string{"new", `"\u00e9"`}), v.djangoSession())
 
-	v.inGo(func(s *cookiestore.Session) {
-		s.Set("zulu", nil) // it stays in its place
-		s.Delete("new")
+		v.inGo(func(s *cookiestore.Session) {
+			s.Set("zulu", nil) // it stays in its place
+			s.Delete("new")
+		})
+		want := append([][2]string{{"zulu", "null"}}, before[1:]...)
+		assert.Equal(t, want, members(t, payload(t, v.signed())))
+		assert.Equal(t, want, v.djangoSession())
+		assert.Equal(t, want, v.goSession())
 	})
-	want := append([][2]string{{"zulu", "null"}}, before[1:]...)
-	assert.Equal(t, want, members(t, payload(t, v.cookie())))
-	assert.Equal(t, want, v.djangoSession())
-	assert.Equal(t, want, v.goSession())
 }
 
 // Python can make a string that is half a character. Go can't, but reads it as
 // any decoder here would.
 func TestLoneSurrogatesAreReadAsReplacementCharacters(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.setInDjango("half", `"a\ud83db"`)
-	v.setInDjango("whole", `"\ud83d\ude00"`)
-	v.inGo(func(s *cookiestore.Session) {
-		assert.Equal(t, "a\ufffdb", cookiestore.Get(s, "half", ""))
-		assert.Equal(t, "😀", cookiestore.Get(s, "whole", ""))
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.setInDjango("half", `"a\ud83db"`)
+		v.setInDjango("whole", `"\ud83d\ude00"`)
+		v.inGo(func(s *cookiestore.Session) {
+			assert.Equal(t, "a\ufffdb", cookiestore.Get(s, "half", ""))
+			assert.Equal(t, "😀", cookiestore.Get(s, "whole", ""))
+		})
 	})
 }
 
 // NaN and Infinity are no JSON, though Python writes and reads them. Nothing can
 // be said of the rest of such a session, so Go has none; Django keeps its own.
 func TestWhatIsNoJSONIsRefused(t *testing.T) {
-	for _, text := range []string{"NaN", "Infinity", "-Infinity"} {
-		t.Run(text, func(t *testing.T) {
-			v := newVisitor(t, sharedDjango(t))
-			r := v.do(http.MethodPost, v.django.url+valuePath("odd"), []byte(text))
-			require.Equal(t, http.StatusOK, r.status)
-			require.ErrorIs(t, v.refusedByGo(), cookiestore.ErrMalformed)
-			assert.Equal(t, text, v.djangoText("odd"))
-		})
-	}
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		for _, text := range []string{"NaN", "Infinity", "-Infinity"} {
+			t.Run(text, func(t *testing.T) {
+				v := newVisitor(t, django)
+				r := v.do(http.MethodPost, v.django.url+valuePath("odd"), []byte(text))
+				require.Equal(t, http.StatusOK, r.status)
+				require.ErrorIs(t, v.refusedByGo(), cookiestore.ErrMalformed)
+				assert.Equal(t, text, v.djangoText("odd"))
+			})
+		}
+	})
 }
 
 // Django's dictionary may have keys that JSON makes strings of, and two that it
@@ -267,63 +279,69 @@ func TestOfEqualKeysTheLastCounts(t *testing.T) {
 }
 
 func TestTestCookieWorksAcrossSites(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.inDjango(http.MethodPost, "/testcookie", nil)
-	v.inGo(func(s *cookiestore.Session) {
-		assert.True(t, s.TestCookieWorked())
-		s.DeleteTestCookie()
-	})
-	assert.False(t, decode[bool](t, v.inDjango(http.MethodGet, "/testcookie", nil)))
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.inDjango(http.MethodPost, "/testcookie", nil)
+		v.inGo(func(s *cookiestore.Session) {
+			assert.True(t, s.TestCookieWorked())
+			s.DeleteTestCookie()
+		})
+		assert.False(t, decode[bool](t, v.inDjango(http.MethodGet, "/testcookie", nil)))
 
-	v.inGo(func(s *cookiestore.Session) { s.SetTestCookie() })
-	assert.True(t, decode[bool](t, v.inDjango(http.MethodGet, "/testcookie", nil)))
-	v.inDjango(http.MethodDelete, "/testcookie", nil)
-	v.inGo(func(s *cookiestore.Session) { assert.False(t, s.TestCookieWorked()) })
+		v.inGo(func(s *cookiestore.Session) { s.SetTestCookie() })
+		assert.True(t, decode[bool](t, v.inDjango(http.MethodGet, "/testcookie", nil)))
+		v.inDjango(http.MethodDelete, "/testcookie", nil)
+		v.inGo(func(s *cookiestore.Session) { assert.False(t, s.TestCookieWorked()) })
+	})
 }
 
 // Django has no flash messages in its sessions, but leaves Go's in their place.
 func TestFlashMessagesWaitThroughDjango(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.inGo(func(s *cookiestore.Session) {
-		s.AddFlash("Saved.")
-		s.AddFlash(map[string]any{"level": 25, "text": "Zoë"})
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.inGo(func(s *cookiestore.Session) {
+			s.AddFlash("Saved.")
+			s.AddFlash(map[string]any{"level": 25, "text": "Zoë"})
+		})
+		assert.Equal(t, `["Saved.",{"level":25,"text":"Zo\u00eb"}]`, v.djangoText(cookiestore.FlashKey))
+		v.setInDjango("other", `1`)
+		v.inGo(func(s *cookiestore.Session) {
+			assert.Equal(t, []any{"Saved.", map[string]any{"level": 25, "text": "Zoë"}}, s.Flashes())
+		})
+		assert.Equal(t, [][2]string{{"other", "1"}}, v.djangoSession())
 	})
-	assert.Equal(t, `["Saved.",{"level":25,"text":"Zo\u00eb"}]`, v.djangoText(cookiestore.FlashKey))
-	v.setInDjango("other", `1`)
-	v.inGo(func(s *cookiestore.Session) {
-		assert.Equal(t, []any{"Saved.", map[string]any{"level": 25, "text": "Zoë"}}, s.Flashes())
-	})
-	assert.Equal(t, [][2]string{{"other", "1"}}, v.djangoSession())
 }
 
 func TestFlushOnEitherSideEndsTheSessionOnBoth(t *testing.T) {
-	for _, side := range []struct {
-		name  string
-		flush func(v *visitor) reply
-	}{
-		{"in Django", func(v *visitor) reply { return v.inDjango(http.MethodPost, "/end/flush", nil) }},
-		{"in Go", func(v *visitor) reply { return v.inGo(func(s *cookiestore.Session) { s.Flush() }) }},
-	} {
-		t.Run(side.name, func(t *testing.T) {
-			v := newVisitor(t, sharedDjango(t))
-			v.setInDjango("there", `1`)
-			v.setInGo("here", 1)
-			require.NotEmpty(t, v.cookie())
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		for _, side := range []struct {
+			name  string
+			flush func(v *visitor) reply
+		}{
+			{"in Django", func(v *visitor) reply { return v.inDjango(http.MethodPost, "/end/flush", nil) }},
+			{"in Go", func(v *visitor) reply { return v.inGo(func(s *cookiestore.Session) { s.Flush() }) }},
+		} {
+			t.Run(side.name, func(t *testing.T) {
+				v := newVisitor(t, django)
+				v.setInDjango("there", `1`)
+				v.setInGo("here", 1)
+				require.NotEmpty(t, v.cookie())
 
-			r := side.flush(v)
-			require.NotNil(t, r.cookie)
-			assert.Empty(t, r.cookie.Value)
-			assert.Negative(t, r.cookie.MaxAge, "net/http's word for Max-Age=0")
-			assert.Equal(t, "/", r.cookie.Path)
-			assert.Empty(t, v.cookie(), "the jar has deleted it")
-			assert.Empty(t, v.djangoSession())
-			v.inGo(func(s *cookiestore.Session) {
-				assert.True(t, s.IsEmpty())
-				assert.True(t, s.IsNew())
-				assert.NoError(t, s.Refused())
+				r := side.flush(v)
+				require.NotNil(t, r.cookie)
+				assert.Empty(t, r.cookie.Value)
+				assert.Negative(t, r.cookie.MaxAge, "net/http's word for Max-Age=0")
+				assert.Equal(t, "/", r.cookie.Path)
+				assert.Empty(t, v.cookie(), "the jar has deleted it")
+				assert.Empty(t, v.djangoSession())
+				v.inGo(func(s *cookiestore.Session) {
+					assert.True(t, s.IsEmpty())
+					assert.True(t, s.IsNew())
+					assert.NoError(t, s.Refused())
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
 // Django's clear() leaves a signed cookie with nothing in it, Go's deletes it.
@@ -342,13 +360,15 @@ func TestClearOnEitherSideEmptiesTheSessionOnBoth(t *testing.T) {
 }
 
 func TestCycleKeyKeepsTheSession(t *testing.T) {
-	v := newVisitor(t, sharedDjango(t))
-	v.setInDjango("name", `"Zo\u00eb"`)
-	want := v.djangoSession()
-	require.NotNil(t, v.inDjango(http.MethodPost, "/end/cycle_key", nil).cookie)
-	assert.Equal(t, want, v.goSession())
-	require.NotNil(t, v.inGo(func(s *cookiestore.Session) { s.CycleKey() }).cookie)
-	assert.Equal(t, want, v.djangoSession())
+	onEachStore(t, func(t *testing.T, django *djangoSite) {
+		v := newVisitor(t, django)
+		v.setInDjango("name", `"Zo\u00eb"`)
+		want := v.djangoSession()
+		require.NotNil(t, v.inDjango(http.MethodPost, "/end/cycle_key", nil).cookie)
+		assert.Equal(t, want, v.goSession())
+		require.NotNil(t, v.inGo(func(s *cookiestore.Session) { s.CycleKey() }).cookie)
+		assert.Equal(t, want, v.djangoSession())
+	})
 }
 
 // noise returns n characters that zlib makes nothing of.

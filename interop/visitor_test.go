@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/dbstore"
 )
 
 type cookie = http.Cookie
@@ -31,7 +32,7 @@ type cookie = http.Cookie
 type visitor struct {
 	t      *testing.T
 	django *djangoSite
-	store  *cookiestore.CookieStore
+	store  rotatingStore
 	goSite *httptest.Server
 	jar    *cookiejar.Jar
 	client *http.Client
@@ -42,16 +43,28 @@ type visitor struct {
 	handler func(*cookiestore.Session)
 }
 
+// A rotatingStore is a store whose keys can be changed: each of ours.
+type rotatingStore interface {
+	cookiestore.Store
+	SetKeys(key []byte, fallbacks ...[]byte) error
+}
+
 // newVisitor returns a visitor to the Django site and to a Go site that is meant
 // to share sessions with it.
 func newVisitor(t *testing.T, django *djangoSite, options ...cookiestore.Option) *visitor {
 	t.Helper()
-	store, err := cookiestore.New([]byte(secretKey), cookiestore.WithDjango())
+	var store rotatingStore
+	var err error
+	if django.db == nil {
+		store, err = cookiestore.New([]byte(secretKey), cookiestore.WithDjango())
+	} else {
+		store, err = dbstore.New(django.db.DB, []byte(secretKey))
+	}
 	require.NoError(t, err)
 	return newVisitorWithStore(t, django, store, options...)
 }
 
-func newVisitorWithStore(t *testing.T, django *djangoSite, store *cookiestore.CookieStore, options ...cookiestore.Option) *visitor {
+func newVisitorWithStore(t *testing.T, django *djangoSite, store rotatingStore, options ...cookiestore.Option) *visitor {
 	t.Helper()
 	v := &visitor{t: t, django: django, store: store, log: &syncBuffer{}}
 	var err error
@@ -100,10 +113,15 @@ func (v *visitor) at(now time.Time) {
 // tryGo has the Go site serve a request with a handler.
 func (v *visitor) tryGo(handler func(*cookiestore.Session)) reply {
 	v.t.Helper()
-	v.mu.Lock()
-	v.handler = handler
-	v.mu.Unlock()
+	v.serveNext(handler)
 	return v.do(http.MethodGet, v.goSite.URL, nil)
+}
+
+// serveNext sets what the Go site does from now on.
+func (v *visitor) serveNext(handler func(*cookiestore.Session)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.handler = handler
 }
 
 func (v *visitor) inGo(handler func(*cookiestore.Session)) reply {
@@ -220,13 +238,31 @@ func (v *visitor) setCookie(value string) {
 	v.jar.SetCookies(v.home(), []*http.Cookie{{Name: "sessionid", Value: value, Path: "/"}})
 }
 
-// payload returns the JSON in a cookie, taken apart without the package's help.
+// row returns the row of the session.
+func (v *visitor) row() dbstore.Row {
+	v.t.Helper()
+	row, err := v.store.(*dbstore.Store).Row(v.t.Context(), v.cookie())
+	require.NoError(v.t, err)
+	return row
+}
+
+// signed returns the text that holds the session: the cookie's value, or the
+// row's session_data.
+func (v *visitor) signed() string {
+	v.t.Helper()
+	if v.django.db == nil {
+		return v.cookie()
+	}
+	return v.row().SessionData
+}
+
+// payload returns the JSON in a signed text, taken apart without the package's help.
 func payload(t *testing.T, value string) []byte {
 	t.Helper()
 	text, _, _ := strings.Cut(value, ":")
 	text, packed := strings.CutPrefix(text, ".")
 	data, err := base64.RawURLEncoding.DecodeString(text)
-	require.NoError(t, err, "the cookie %q", value)
+	require.NoError(t, err, "the text %q", value)
 	if packed {
 		r, err := zlib.NewReader(bytes.NewReader(data))
 		require.NoError(t, err)

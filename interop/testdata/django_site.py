@@ -1,14 +1,15 @@
-"""A small Django site whose sessions are kept in signed cookies.
+"""A small Django site whose sessions are kept in signed cookies, or in a database.
 
 It reads one line of JSON from standard input: settings that replace those below,
-and DATABASE, the path of an SQLite file, which is made if it isn't there. It
-prints one line: the address that it listens on and Django's version, as JSON.
-It runs until standard input is closed, so that it can't outlive who started it.
+and DATABASES. It makes the tables that aren't there, and prints one line: the
+address that it listens on and Django's version, as JSON. It runs until standard
+input is closed, so that it can't outlive who started it.
 
 A request with the header X-Now (microseconds since 1970) is served as at that
 moment: there is no setting that moves Django's clock.
 """
 
+import base64
 import datetime
 import json
 import logging
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import urllib.request
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import django
@@ -27,6 +29,7 @@ from django.core import signing
 from django.http import HttpResponse, HttpResponseServerError, JsonResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 # Settings.
 
@@ -34,14 +37,12 @@ given = json.loads(sys.stdin.readline())
 
 configuration = {
     "ALLOWED_HOSTS": ["127.0.0.1"],
-    "DATABASES": {
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": given.pop("DATABASE"),
-        }
-    },
     "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
-    "INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes"],
+    "INSTALLED_APPS": [
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+    ],
     "LOGGING_CONFIG": None,
     "MIDDLEWARE": [
         "__main__.clock",
@@ -212,6 +213,41 @@ def sign(request):
     return JsonResponse(signer.sign(payload), safe=False)
 
 
+def meanwhile(request):
+    """Changes a value after another page, in a request of its own, has had its turn."""
+    order = json.loads(request.body)
+    request.session.get(order["key"])
+    other = urllib.request.Request(order["url"], headers={"Cookie": request.headers["Cookie"]})
+    no_proxy = urllib.request.ProxyHandler({})
+    urllib.request.build_opener(no_proxy).open(other).close()
+    request.session[order["key"]] = order["value"]
+    return JsonResponse("done", safe=False)
+
+
+def row(request):
+    """Returns a row of the table, as Django's model has it. POST makes a legacy one."""
+    from django.contrib.sessions.models import Session
+
+    key = request.GET["key"]
+    if request.method == "POST":  # what Django wrote before 3.1
+        data = text(json.loads(request.body)).encode("ascii")
+        digest = salted_hmac("django.contrib.sessionsSessionStore", data).hexdigest().encode()
+        Session.objects.create(
+            session_key=key,
+            session_data=base64.b64encode(digest + b":" + data).decode(),
+            expire_date=timezone.now() + datetime.timedelta(days=1),
+        )
+    found = Session.objects.get(session_key=key)
+    return JsonResponse({"data": found.session_data, "expires": found.expire_date.isoformat()})
+
+
+def clear_sessions(request):
+    from django.core.management import call_command
+
+    call_command("clearsessions")
+    return JsonResponse("done", safe=False)
+
+
 def handler500(request):
     return HttpResponseServerError(traceback.format_exc())
 
@@ -226,6 +262,9 @@ urlpatterns = [
     path("testcookie", test_cookie),
     path("user", user),
     path("sign", sign),
+    path("meanwhile", meanwhile),
+    path("row", row),
+    path("clearsessions", clear_sessions),
 ]
 
 
@@ -253,10 +292,12 @@ def exit_with_standard_input():
 def make_database():
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
+    from django.db import connection
 
-    if os.path.exists(settings.DATABASES["default"]["NAME"]):
+    if "auth_user" in connection.introspection.table_names():
         return
-    call_command("migrate", verbosity=0)
+    # With fake_initial, a table of sessions that is there already is taken over.
+    call_command("migrate", fake_initial=True, verbosity=0)
     get_user_model().objects.create_user("zoe", password="correct horse")
 
 
@@ -265,6 +306,8 @@ def main():
 
     logging.disable()  # errors are in the responses
     settings.configure(**configuration)
+    os.environ["TZ"] = settings.TIME_ZONE  # as a module of settings does
+    time.tzset()
     django.setup()
     make_database()
     time.time, timezone.now = moved_time, moved_now
