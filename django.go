@@ -66,7 +66,7 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 // A DjangoRow is what a session_data holds.
 type DjangoRow struct {
 	// Record has the dictionary; when it was saved, unless it is a legacy row,
-	// which doesn't say; and Resave where a fallback key signed it, or where
+	// which doesn't say, so that only its expire_date ends it; and Resave where a fallback key signed it, or where
 	// its form is the legacy one.
 	Record
 

@@ -15,7 +15,8 @@
 //
 //	SESSION_ENGINE = "django.contrib.sessions.backends.db"
 //
-// keeps in the same table. The visitor's cookie is the key of a row: 32 random
+// keeps in the same table (not "cached_db", whose cache knows nothing of what others
+// write). The visitor's cookie is the key of a row: 32 random
 // characters, never ones that the visitor chose.
 //
 // # Databases
@@ -107,7 +108,8 @@ func WithTable(name string) Option { return func(o *options) { o.table = name } 
 // Default: five seconds; 0 means no bound.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
-// WithClock replaces time.Now, for tests of what ClearExpired removes. Default:
+// WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
+// session is over is judged by the clock of [cookiestore.WithClock]. Default:
 // time.Now.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
@@ -152,7 +154,8 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 
 // CreateTable makes the table and its indexes exactly as Django's migrations make
 // them. Where the table exists, it does nothing. A table of that name that has
-// other columns is an error.
+// other columns is an error. A Django that comes later takes the table over with
+// manage.py migrate --fake-initial.
 func (s *Store) CreateTable(ctx context.Context) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
