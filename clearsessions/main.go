@@ -1,0 +1,188 @@
+// Command clearsessions removes the sessions that are over from a table of
+// package dbstore or of Django, as Django's clearsessions does.
+//
+//	clearsessions -store sqlite|postgres|mysql -dsn NAME [-table django_session] [-every 1h] [-timeout 30s]
+//
+// It removes them once, or with -every again and again until SIGINT or SIGTERM.
+// The environment variables STORE and DSN stand in for the flags: other users of
+// the machine can't read a password there, unlike in arguments. It says nothing
+// when all is well.
+//
+// The exit status is 0 if all of them were removed, 1 if not, and 2 if the command
+// was misused. With -every, failures are logged, and the next time is tried.
+//
+// A program that uses dbstore can run Store.ClearEvery itself.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/cookiestore/dbstore"
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// The exit statuses.
+const (
+	good   = 0
+	bad    = 1
+	misuse = 2
+)
+
+// A misuseError is about how the command was called.
+type misuseError struct{ error }
+
+func misusef(format string, args ...any) error { return misuseError{fmt.Errorf(format, args...)} }
+
+func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
+	c, err := parseFlags(args, getenv, out)
+	if err == nil {
+		err = c.clear(ctx)
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return good
+	case errors.As(err, new(misuseError)):
+		fmt.Fprintln(errOut, "clearsessions:", err)
+		fmt.Fprintln(errOut, "Run clearsessions -help for how to call it.")
+		return misuse
+	case err != nil:
+		fmt.Fprintln(errOut, "clearsessions:", strings.TrimPrefix(err.Error(), "dbstore: "))
+		return bad
+	}
+	return good
+}
+
+// command is what the flags say.
+type command struct {
+	store, dsn, table string
+	every, timeout    time.Duration
+}
+
+const usage = `usage: clearsessions -store sqlite|postgres|mysql -dsn NAME [flags]
+Removes the sessions that are over from a table of sessions, as Django's
+clearsessions does, and says nothing when all is well.
+Exit status: 0 removed, 1 failed, 2 misuse.
+
+flags:
+`
+
+func parseFlags(args []string, getenv func(string) string, out io.Writer) (*command, error) {
+	c := &command{}
+	flags := flag.NewFlagSet("clearsessions", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the errors
+	flags.StringVar(&c.store, "store", "", "sqlite, postgres or mysql ($STORE)")
+	flags.StringVar(&c.dsn, "dsn", "", "data source `name` of the database ($DSN)")
+	flags.StringVar(&c.table, "table", "django_session", "`name` of the table")
+	flags.DurationVar(&c.every, "every", 0, "do it again after each `interval`, such as 1h, until SIGINT or SIGTERM (default: do it once)")
+	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "`duration` that the database may take for a thousand sessions; 0 for any")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(out, usage)
+		flags.SetOutput(out)
+		flags.PrintDefaults()
+		return nil, err
+	case err != nil:
+		return nil, misuseError{err}
+	case flags.NArg() > 0:
+		return nil, misusef("there is an argument that is no flag")
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["store"] {
+		c.store = getenv("STORE")
+	}
+	if !given["dsn"] {
+		c.dsn = getenv("DSN")
+	}
+	switch {
+	case c.store == "":
+		return nil, misusef("-store is missing: sqlite, postgres or mysql")
+	case exampleDSNs[c.store] == "":
+		return nil, misusef("-store %q is none of sqlite, postgres, mysql", c.store)
+	case c.dsn == "":
+		return nil, misusef("-dsn is missing: the database, such as %s", exampleDSNs[c.store])
+	case c.every < 0 || given["every"] && c.every == 0:
+		return nil, misusef("-every %v is no interval", c.every)
+	}
+	return c, nil
+}
+
+// clear removes what is over.
+func (c *command) clear(ctx context.Context) error {
+	db, err := openDatabase(c.store, c.dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	// A store needs a key to read sessions and to write them. This one does
+	// neither, so any will do.
+	key := []byte(rand.Text())
+	store, err := dbstore.New(db, key, dbstore.WithTable(c.table), dbstore.WithTimeout(c.timeout))
+	if err != nil {
+		return misuseError{err}
+	}
+	if c.every == 0 {
+		return store.ClearExpired(ctx)
+	}
+	store.ClearEvery(ctx, c.every, nil)
+	return nil
+}
+
+// exampleDSNs has an example for each store.
+var exampleDSNs = map[string]string{
+	"sqlite":   "sessions.db",
+	"postgres": "postgres://user:password@127.0.0.1:5432/name",
+	"mysql":    "user:password@tcp(127.0.0.1:3306)/name",
+}
+
+// openDatabase returns a database, which connects when it is first used. Where
+// the DSN is wrong, the driver's own error may hold a part of the password.
+func openDatabase(store, dsn string) (*sql.DB, error) {
+	badDSN := misusef("-dsn is not one of %s, such as %s", store, exampleDSNs[store])
+	switch store {
+	case "sqlite":
+		return sql.Open("sqlite", sqliteURI(dsn))
+	case "postgres":
+		config, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			return nil, badDSN
+		}
+		return stdlib.OpenDB(*config), nil
+	default:
+		if _, err := mysql.ParseDSN(dsn); err != nil {
+			return nil, badDSN
+		}
+		return sql.Open("mysql", dsn)
+	}
+}
+
+// sqliteURI waits for other writers, makes no file where there is none, and leaves
+// the journal as it is. What is a URI already says itself what it wants.
+func sqliteURI(dsn string) string {
+	if strings.HasPrefix(dsn, "file:") {
+		return dsn
+	}
+	path := url.URL{Path: dsn}
+	return "file:" + path.EscapedPath() + "?mode=rw&_pragma=busy_timeout(5000)"
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"example.com/cookiestore"
+	"example.com/cookiestore/dbstore"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const password = "correct-horse"
+
+// call runs the command, and returns its exit status and what it says.
+func call(t *testing.T, ctx context.Context, environment map[string]string, args ...string) (status int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = run(ctx, args, func(name string) string { return environment[name] }, &o, &e)
+	assert.NotContains(t, o.String()+e.String(), "horse", "a password must not be printed")
+	return status, o.String(), e.String()
+}
+
+// sessions makes a database with a session that is over and one that is not.
+func sessions(t *testing.T, table string) (path string, store *dbstore.Store, over, kept string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "a session?.db")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	db, err := openDatabase("sqlite", path)
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	store, err = dbstore.New(db, []byte("the site's own key"), dbstore.WithTable(table))
+	require.NoError(t, err)
+	require.NoError(t, store.CreateTable(t.Context()))
+	save := func(ends time.Time) string {
+		key, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: ends})
+		require.NoError(t, err)
+		return key
+	}
+	return path, store, save(time.Now().Add(-time.Minute)), save(time.Now().Add(time.Hour))
+}
+
+func assertCleared(t *testing.T, store *dbstore.Store, over, kept string) {
+	t.Helper()
+	_, err := store.Row(t.Context(), over)
+	assert.ErrorIs(t, err, cookiestore.ErrNoSession)
+	_, err = store.Row(t.Context(), kept)
+	assert.NoError(t, err)
+}
+
+func TestRemovesWhatIsOverAndSaysNothing(t *testing.T) {
+	for _, test := range []struct {
+		name, table string
+		environment func(path string) map[string]string
+		args        func(path string) []string
+	}{
+		{"as the flags say", "django_session", nil,
+			func(path string) []string { return []string{"-store", "sqlite", "-dsn", path} }},
+		{"as the environment says", "django_session",
+			func(path string) map[string]string { return map[string]string{"STORE": "sqlite", "DSN": path} }, nil},
+		{"as the flags say, whatever the environment does", "django_session",
+			func(string) map[string]string { return map[string]string{"STORE": "mysql", "DSN": "x"} },
+			func(path string) []string { return []string{"-store", "sqlite", "-dsn", path} }},
+		{"in another table, with all the time it needs", "shop_session", nil,
+			func(path string) []string {
+				return []string{"-store", "sqlite", "-dsn", path, "-table", "shop_session", "-timeout", "0"}
+			}},
+		{"in a file that a URI names", "django_session", nil,
+			func(path string) []string { return []string{"-store", "sqlite", "-dsn", sqliteURI(path)} }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path, store, over, kept := sessions(t, test.table)
+			var environment map[string]string
+			if test.environment != nil {
+				environment = test.environment(path)
+			}
+			var args []string
+			if test.args != nil {
+				args = test.args(path)
+			}
+			status, out, errOut := call(t, t.Context(), environment, args...)
+			assert.Equal(t, good, status)
+			assert.Empty(t, out+errOut)
+			assertCleared(t, store, over, kept)
+		})
+	}
+}
+
+// stopAt is a log that stops the command when it is written to.
+type stopAt struct {
+	io.Writer
+	stop func()
+}
+
+func (s stopAt) Write(p []byte) (int, error) {
+	defer s.stop()
+	return s.Writer.Write(p)
+}
+
+func TestEvery(t *testing.T) {
+	t.Run("begins at once, and leaves with status 0 when it is stopped", func(t *testing.T) {
+		path, store, over, kept := sessions(t, "django_session")
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		done := make(chan int)
+		go func() {
+			status, _, _ := call(t, ctx, nil, "-store", "sqlite", "-dsn", path, "-every", "1h")
+			done <- status
+		}()
+		require.Eventually(t, func() bool {
+			_, err := store.Row(t.Context(), over)
+			return err != nil
+		}, 10*time.Second, time.Millisecond)
+		stop()
+		assert.Equal(t, good, <-done)
+		assertCleared(t, store, over, kept)
+	})
+	t.Run("logs what fails, and goes on", func(t *testing.T) {
+		var log bytes.Buffer
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		slog.SetDefault(slog.New(slog.NewTextHandler(stopAt{&log, stop}, nil)))
+		status, _, _ := call(t, ctx, nil, "-store", "postgres", "-dsn", "postgres://shop:"+password+"@127.0.0.1:1/shop", "-every", "1h")
+		assert.Equal(t, good, status)
+		assert.Contains(t, log.String(), "expired sessions not removed")
+		assert.NotContains(t, log.String(), "horse")
+	})
+}
+
+func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
+	path, _, _, _ := sessions(t, "django_session")
+	missing := filepath.Join(t.TempDir(), "none.db")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		args []string
+		says string
+	}{
+		{"a file that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", missing}, "unable to open database file"},
+		{"a table that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
+		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "failed to connect"},
+		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "dial tcp 127.0.0.1:1"},
+		{"a signal before it is done", stopped, []string{"-store", "sqlite", "-dsn", path}, "context canceled"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, out, errOut := call(t, test.ctx, nil, test.args...)
+			assert.Equal(t, bad, status)
+			assert.Empty(t, out)
+			assert.Contains(t, errOut, "clearsessions: "+test.says)
+		})
+	}
+	assert.NoFileExists(t, missing, "it must make no database")
+}
+
+func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"no store", nil, "-store is missing: sqlite, postgres or mysql"},
+		{"the cookie store", []string{"-store", "cookie"}, `-store "cookie" is none of sqlite, postgres, mysql`},
+		{"SQLite without a file", []string{"-store", "sqlite"}, "-dsn is missing: the database, such as sessions.db"},
+		{"PostgreSQL without an address", []string{"-store", "postgres"}, "-dsn is missing: the database, such as postgres://"},
+		{"a password that a URL can't hold", []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "/@127.0.0.1/shop"}, "-dsn is not one of postgres, such as postgres://"},
+		{"a DSN without a database", []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)"}, "-dsn is not one of mysql, such as user:"},
+		{"a table that isn't one", []string{"-store", "sqlite", "-dsn", "x", "-table", "a b"}, `table "a b"`},
+		{"an interval of nothing", []string{"-store", "sqlite", "-dsn", "x", "-every", "0"}, "-every 0s is no interval"},
+		{"an interval that is none", []string{"-every", "soon"}, `invalid value "soon" for flag -every`},
+		{"a negative timeout", []string{"-store", "sqlite", "-dsn", "x", "-timeout", "-1s"}, "the timeout is negative"},
+		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
+		{"a DSN without its flag", []string{"-store", "mysql", "shop:" + password + "@/shop"}, "there is an argument that is no flag"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, out, errOut := call(t, t.Context(), nil, test.args...)
+			assert.Equal(t, misuse, status)
+			assert.Empty(t, out)
+			assert.Contains(t, errOut, test.says)
+			assert.Contains(t, errOut, "Run clearsessions -help")
+		})
+	}
+}
+
+func TestHelpNamesEachFlag(t *testing.T) {
+	status, out, errOut := call(t, t.Context(), nil, "-help")
+	assert.Equal(t, good, status)
+	assert.Empty(t, errOut)
+	for _, flag := range []string{"store", "dsn", "table", "every", "timeout"} {
+		assert.Contains(t, out, "\n  -"+flag)
+	}
+}
