@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -151,12 +150,7 @@ func (b *browser) close() {
 
 func TestInBrowser(t *testing.T) {
 	path := findBrowser(t)
-	c, err := parseFlags([]string{"-key", hexKey}, noEnvironment, os.Stderr)
-	require.NoError(t, err)
-	handler, err := newHandler(c, time.Now)
-	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	defer server.Close()
+	server := cookies.serve(t, time.Now)
 	profile := t.TempDir()
 
 	b := startBrowser(t, path, profile, server.URL)

@@ -2,20 +2,31 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/dbstore"
 )
 
-// anatomy is a session cookie taken apart, for a human to read.
+// anatomy is a session taken apart, for a human to read: the signed value that
+// is in the cookie, or in the row of a database that the cookie is the key of.
 type anatomy struct {
-	Name, Value                   string
-	Payload, Timestamp, Signature string // Payload is the whole value where the form is wrong
-	Size, Limit                   int
+	Name, Cookie string
+	Size, Limit  int // of the cookie
+
+	InRow bool
+	Row   dbstore.Row
+	NoRow string // why there is none; what follows is then empty
+
+	Signed                        string
+	Payload, Timestamp, Signature string // Payload is all of it where the form is another
 
 	Refused string // why the signature doesn't count; what follows is then empty
 	Over    string // why the session doesn't count, though the signature does
@@ -28,8 +39,8 @@ type anatomy struct {
 	Left       string // how long that is from now
 }
 
-// inspectCookie shows the visitor's cookie and what the store makes of it.
-func inspectCookie(store *cookiestore.CookieStore, name string, now func() time.Time) http.HandlerFunc {
+// inspect shows the visitor's session and what the store makes of it.
+func inspect(store cookiestore.Store, name string, now func() time.Time) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := r.Cookie(name)
 		if err != nil {
@@ -37,40 +48,75 @@ func inspectCookie(store *cookiestore.CookieStore, name string, now func() time.
 			return
 		}
 		a := anatomy{
-			Name:  name,
-			Value: cookie.Value,
-			Size:  len(name) + len(cookie.Value),
-			Limit: cookiestore.MaxCookieSize,
+			Name:   name,
+			Cookie: cookie.Value,
+			Size:   len(name) + len(cookie.Value),
+			Limit:  cookiestore.MaxCookieSize,
+			Signed: cookie.Value,
 		}
-		a.Payload, a.Timestamp, a.Signature = split(cookie.Value)
-
-		record, err := store.Load(r.Context(), name, cookie.Value)
+		if rows, ok := store.(*dbstore.Store); ok {
+			err = a.readRow(r.Context(), rows)
+		}
+		if err == nil && a.NoRow == "" {
+			err = a.takeApart(r.Context(), store, now())
+		}
 		if err != nil {
-			// Whoever changed a cookie may have put anything in it, so
-			// it is not even decoded.
-			a.Refused = reason(err)
-			render(w, r, "inspect.html", a)
+			slog.ErrorContext(r.Context(), "session can't be shown", "error", err)
+			notSaved(w, r, err)
 			return
-		}
-		session := cookiestore.FromContext(r.Context())
-		if err := session.Refused(); err != nil {
-			a.Over = reason(err)
-		}
-		a.Compressed = strings.HasPrefix(a.Payload, ".")
-		a.JSON = indent(record.Data)
-		a.SignedAt = record.Saved.UTC()
-		a.OldKey = record.Resave
-		if a.Over == "" {
-			a.EndsAt = session.EndsAt().UTC()
-			a.Left = approximately(a.EndsAt.Sub(now()))
 		}
 		render(w, r, "inspect.html", a)
 	}
 }
 
+// readRow finds the row of the cookie. The error is that of a database that
+// failed, which says nothing of the cookie.
+func (a *anatomy) readRow(ctx context.Context, rows *dbstore.Store) (err error) {
+	a.InRow = true
+	a.Row, err = rows.Row(ctx, a.Cookie)
+	a.Signed = a.Row.SessionData
+	switch {
+	case errors.Is(err, cookiestore.ErrNoSession):
+		a.NoRow = "no row has this key"
+	case cookiestore.IsRefused(err):
+		a.NoRow = reason(err)
+	default:
+		return err
+	}
+	return nil
+}
+
+// takeApart verifies the signed value. The error is as with readRow.
+func (a *anatomy) takeApart(ctx context.Context, store cookiestore.Store, now time.Time) error {
+	a.Payload, a.Timestamp, a.Signature = split(a.Signed)
+	record, err := store.Load(ctx, a.Name, a.Cookie)
+	if cookiestore.IsRefused(err) {
+		// Whoever changed it may have put anything in it, so it is not
+		// even decoded.
+		a.Refused = reason(err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.Compressed = strings.HasPrefix(a.Payload, ".")
+	a.JSON = indent(record.Data)
+	a.SignedAt = record.Saved.UTC()
+	a.OldKey = record.Resave && a.Signature != "" // or its form is that before Django 3.1
+	session := cookiestore.FromContext(ctx)
+	if err := session.Refused(); err != nil {
+		a.Over = reason(err)
+		return nil
+	}
+	a.EndsAt = session.EndsAt().UTC()
+	a.Left = approximately(a.EndsAt.Sub(now))
+	return nil
+}
+
 // reason is what a refusal says, without what they all say.
 func reason(err error) string {
-	return strings.TrimPrefix(err.Error(), "cookiestore: cookie refused: ")
+	text := strings.TrimPrefix(err.Error(), "dbstore: ")
+	return strings.TrimPrefix(text, "cookiestore: cookie refused: ")
 }
 
 // split cuts payload ":" timestamp ":" signature at the last two colons.

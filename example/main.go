@@ -4,8 +4,8 @@
 //	go run ./example
 //
 // serves http://127.0.0.1:8080 with nothing to configure. Run it with -help for
-// the flags. What is worth copying is in site.go; this file reads the flags,
-// opens the store and runs the server.
+// the flags. What is worth copying is in site.go, and for a database in stores.go;
+// this file reads the flags and runs the server.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"time"
 
 	"example.com/cookiestore"
-	"github.com/gorilla/securecookie"
+	"example.com/cookiestore/dbstore"
 )
 
 func main() {
@@ -50,9 +50,20 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(c, time.Now)
+	store, closeStore, err := openStore(c)
 	if err != nil {
 		return err
+	}
+	defer closeStore()
+	handler, err := newHandler(c, store, time.Now)
+	if err != nil {
+		return err
+	}
+	if rows, ok := store.(*dbstore.Store); ok {
+		if err := rows.CreateTable(ctx); err != nil { // after five seconds at the latest
+			return fmt.Errorf("the %s database can't be used: %w", c.store, err)
+		}
+		go rows.ClearEvery(ctx, time.Hour, nil)
 	}
 	listener, err := net.Listen("tcp", c.addr)
 	if err != nil {
@@ -82,13 +93,8 @@ func run(args []string) error {
 	return server.Shutdown(ctx)
 }
 
-// newHandler opens the store and puts the session around the site. Another
-// store needs another case here and a handler for /inspect.
-func newHandler(c config, now func() time.Time) (http.Handler, error) {
-	store, err := openCookieStore(c)
-	if err != nil {
-		return nil, err
-	}
+// newHandler puts the session around the site.
+func newHandler(c config, store cookiestore.Store, now func() time.Time) (http.Handler, error) {
 	sessions, err := cookiestore.NewManager(store,
 		cookiestore.WithName(c.name),
 		cookiestore.WithMaxAge(c.maxAge),
@@ -99,64 +105,8 @@ func newHandler(c config, now func() time.Time) (http.Handler, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	s := &site{store: c.store, cookie: c.name, inspect: inspectCookie(store, c.name, now)}
+	s := &site{store: c.store, cookie: c.name, inspect: inspect(store, c.name, now)}
 	return s.handler(sessions), nil
-}
-
-func openCookieStore(c config) (*cookiestore.CookieStore, error) {
-	if c.djangoKey != "" {
-		store, err := cookiestore.New([]byte(c.djangoKey),
-			cookiestore.WithDjango(), cookiestore.WithFallbackKeys(textKeys(c.oldKeys)...))
-		return store, asUsage(err)
-	}
-	key, err := signingKey(c.key)
-	if err != nil {
-		return nil, err
-	}
-	var old [][]byte
-	for i, text := range textKeys(c.oldKeys) {
-		k, err := decodeKey(fmt.Sprintf("key %d of -old-keys", i+1), string(text))
-		if err != nil {
-			return nil, err
-		}
-		old = append(old, k)
-	}
-	store, err := cookiestore.New(key, cookiestore.WithFallbackKeys(old...))
-	return store, asUsage(err)
-}
-
-// signingKey returns the key given, or a random one.
-func signingKey(text string) ([]byte, error) {
-	if text != "" {
-		return decodeKey("-key", text)
-	}
-	key := securecookie.GenerateRandomKey(cookiestore.MinKeySize)
-	if key == nil {
-		return nil, errors.New("the system gives no random bytes for a key")
-	}
-	slog.Warn("no -key given, so a random one signs: all sessions end when the server stops. " +
-		"Make a key that stays with `openssl rand -hex 32`, and pass it as SESSION_KEY")
-	return key, nil
-}
-
-// decodeKey reads a key in hex or base64.
-func decodeKey(which, text string) ([]byte, error) {
-	key, err := cookiestore.ParseKey(text)
-	if err != nil {
-		return nil, usagef("%s: %s", which, strings.TrimPrefix(err.Error(), "cookiestore: "))
-	}
-	return key, nil
-}
-
-// textKeys splits a comma-separated list.
-func textKeys(list string) [][]byte {
-	var keys [][]byte
-	for text := range strings.SplitSeq(list, ",") {
-		if text = strings.TrimSpace(text); text != "" {
-			keys = append(keys, []byte(text))
-		}
-	}
-	return keys
 }
 
 // config is what the flags say.
@@ -181,8 +131,6 @@ var variables = map[string]string{
 	"secure":     "COOKIE_SECURE",
 }
 
-const stores = "cookie, sqlite, postgres, mysql"
-
 // parseFlags reads the command line and, for flags that are not on it, the
 // environment. With -help it prints the flags to out and returns flag.ErrHelp.
 func parseFlags(args []string, getenv func(string) string, out io.Writer) (config, error) {
@@ -190,8 +138,8 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // main prints the errors
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`host:port` to serve on; port 0 takes a free one")
-	flags.StringVar(&c.store, "store", "cookie", "where sessions are kept, one of "+stores+"; only cookie is there yet")
-	flags.StringVar(&c.dsn, "dsn", "", "data source `name` of a database store")
+	flags.StringVar(&c.store, "store", "cookie", "where sessions are kept, one of "+stores)
+	flags.StringVar(&c.dsn, "dsn", "", dsnUsage())
 	flags.StringVar(&c.key, "key", "", "signing `key`, at least 32 bytes in hex or base64; a random one if empty")
 	flags.StringVar(&c.oldKeys, "old-keys", "", "`keys` that are still accepted, newest first, separated by commas")
 	flags.StringVar(&c.djangoKey, "django-key", "", "Django's `SECRET_KEY`, to share sessions with a Django site;\n-old-keys are then its SECRET_KEY_FALLBACKS")
@@ -206,7 +154,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (confi
 		return c, usageError{err}
 	}
 	if flags.NArg() > 0 {
-		return c, usagef("%q is no flag", flags.Arg(0))
+		return c, usagef("there is an argument that is no flag") // and may hold a password
 	}
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -231,13 +179,16 @@ func (c config) check(secureGiven bool) (config, error) {
 		ip := net.ParseIP(host)
 		c.secure = host != "localhost" && !ip.IsLoopback()
 	}
+	example, isDatabase := exampleDSNs[c.store]
 	switch {
-	case c.store == "sqlite" || c.store == "postgres" || c.store == "mysql":
-		return c, usagef("-store %s is not there yet: only cookie is", c.store)
-	case c.store != "cookie":
-		return c, usagef("-store %q is unknown: the stores are %s, and only cookie is there yet", c.store, stores)
-	case c.dsn != "":
+	case !isDatabase && c.store != "cookie":
+		return c, usagef("-store %q is unknown: the stores are %s", c.store, stores)
+	case !isDatabase && c.dsn != "":
 		return c, usagef("-dsn names a database, and -store cookie has none")
+	case isDatabase && c.dsn == "" && c.store != "sqlite":
+		return c, usagef("-store %s needs -dsn, such as %s", c.store, example)
+	case c.store == "sqlite" && strings.Contains(c.dsn, ":memory:"):
+		return c, usagef("-dsn names a database in memory, which is another one for each connection: leave -dsn out for a file that you need not keep")
 	case c.key != "" && c.djangoKey != "":
 		return c, usagef("-key and -django-key (SESSION_KEY and DJANGO_SECRET_KEY) exclude each other: one key signs")
 	}
@@ -253,6 +204,14 @@ func (c *config) setMaxAge(text string) (err error) {
 		return errors.New("want seconds, or a duration such as 30m")
 	}
 	return nil
+}
+
+func dsnUsage() string {
+	usage := "data source `name` of the database, such as"
+	for _, store := range []string{"sqlite", "postgres", "mysql"} {
+		usage += "\n    " + exampleDSNs[store]
+	}
+	return usage + "\nsqlite alone needs none, and then uses a file in the temporary folder"
 }
 
 func printHelp(flags *flag.FlagSet, out io.Writer) {

@@ -47,6 +47,9 @@ func TestFlags(t *testing.T) {
 		{"a flag goes before its environment variable", []string{"-name", "flag"},
 			map[string]string{"COOKIE_NAME": "environment"}, func(c *config) { c.name = "flag" }},
 		{"an empty environment variable is none", nil, map[string]string{"ADDR": ""}, func(*config) {}},
+		{"SQLite needs no address", []string{"-store", "sqlite"}, nil, func(c *config) { c.store = "sqlite" }},
+		{"a database has one", nil, map[string]string{"STORE": "postgres", "DSN": "postgres://127.0.0.1/test"},
+			func(c *config) { c.store, c.dsn = "postgres", "postgres://127.0.0.1/test" }},
 		{"a maximum age without a unit is in seconds", []string{"-max-age", "90"}, nil, func(c *config) { c.maxAge = 90 * time.Second }},
 		{"localhost is loopback", []string{"-addr", "localhost:0"}, nil, func(c *config) { c.addr = "localhost:0" }},
 		{"so is IPv6's", []string{"-addr", "[::1]:0"}, nil, func(c *config) { c.addr = "[::1]:0" }},
@@ -72,10 +75,12 @@ func TestRefusedFlags(t *testing.T) {
 		says string
 	}{
 		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
-		{"an argument that is no flag", []string{"serve"}, `"serve" is no flag`},
-		{"a store that is to come", []string{"-store", "sqlite"}, "-store sqlite is not there yet: only cookie is"},
-		{"another one", []string{"-store", "postgres", "-dsn", "postgres://"}, "-store postgres is not there yet"},
-		{"an unknown store", []string{"-store", "redis"}, `-store "redis" is unknown`},
+		{"an argument that is no flag", []string{hexKey}, "there is an argument that is no flag"},
+		{"an unknown store", []string{"-store", "redis"}, `-store "redis" is unknown: the stores are cookie, sqlite, postgres, mysql`},
+		{"PostgreSQL without an address", []string{"-store", "postgres"}, "-store postgres needs -dsn, such as postgres://"},
+		{"MySQL without an address", []string{"-store", "mysql"}, "-store mysql needs -dsn, such as user:password@tcp("},
+		{"a database for each connection", []string{"-store", "sqlite", "-dsn", "file::memory:"}, "-dsn names a database in memory"},
+		{"a short key for a database", []string{"-store", "mysql", "-dsn", "/x", "-key", hexKey[2:]}, "-key: the key has 31 bytes"},
 		{"a database for the cookie store", []string{"-dsn", "x"}, "-dsn names a database"},
 		{"two kinds of keys", []string{"-key", hexKey, "-django-key", "x"}, "-key and -django-key"},
 		{"an address without a port", []string{"-addr", "localhost"}, `-addr "localhost" is no host:port`},
@@ -90,7 +95,11 @@ func TestRefusedFlags(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := parseFlags(test.args, noEnvironment, io.Discard)
 			if err == nil {
-				_, err = newHandler(c, time.Now)
+				store, closeStore, openErr := openStore(c)
+				if err = openErr; err == nil {
+					defer closeStore()
+					_, err = newHandler(c, store, time.Now)
+				}
 			}
 			require.ErrorContains(t, err, test.says)
 			assert.ErrorAs(t, err, new(usageError))
@@ -134,41 +143,109 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// TestProgram runs the site as a visitor of the repository would.
+// A program is the site as a visitor of the repository runs it.
+type program struct {
+	*testing.T
+	command *exec.Cmd
+	log     *bufio.Scanner
+}
+
+func start(t *testing.T, binary string, environment []string, flags ...string) *program {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), binary, append(flags, "-addr", "127.0.0.1:0")...)
+	command.Env = environment
+	output, err := command.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	return &program{t, command, bufio.NewScanner(output)}
+}
+
+// says returns the next line of the log, and checks what is in it.
+func (p *program) says(what string) string {
+	p.Helper()
+	require.True(p, p.log.Scan(), "no line with %q", what)
+	assert.Contains(p, p.log.Text(), what)
+	return p.log.Text()
+}
+
+// url reads the address from the next line.
+func (p *program) url() string {
+	p.Helper()
+	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(p.says("serving"))
+	require.NotEmpty(p, url)
+	return url
+}
+
+func (p *program) stop() {
+	p.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	require.NoError(p, p.command.Process.Signal(syscall.SIGTERM))
+	p.says("stopping")
+	assert.False(p, p.log.Scan())
+	assert.NoError(p, p.command.Wait(), "exit status")
+}
+
+// get returns a page, and the session cookie that is then the visitor's.
+func get(t *testing.T, url string, cookie *http.Cookie) (string, *http.Cookie) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	require.NoError(t, err)
+	if cookie != nil {
+		request.AddCookie(cookie)
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	for _, set := range response.Cookies() {
+		cookie = set
+	}
+	return string(body), cookie
+}
+
 func TestProgram(t *testing.T) {
 	binary := build(t)
 
 	t.Run("serves until SIGTERM, and then leaves with status 0", func(t *testing.T) {
-		program := exec.CommandContext(t.Context(), binary, "-addr", "127.0.0.1:0")
-		program.Env = []string{}
-		output, err := program.StderrPipe()
-		require.NoError(t, err)
-		require.NoError(t, program.Start())
+		p := start(t, binary, []string{})
+		p.says("a random one signs")
+		page, _ := get(t, p.url(), nil)
+		assert.Contains(t, page, "You have visited this page 1 time.")
+		p.stop()
+	})
 
-		lines := bufio.NewScanner(output)
-		require.True(t, lines.Scan())
-		assert.Contains(t, lines.Text(), "a random one signs")
-		require.True(t, lines.Scan())
-		url := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(lines.Text())
-		require.NotEmpty(t, url, lines.Text())
-
-		response, err := http.Get(url)
+	t.Run("says where its SQLite file is, and goes on with the sessions in it", func(t *testing.T) {
+		folder := t.TempDir()
+		environment := []string{"TMPDIR=" + folder, "STORE=sqlite", "SESSION_KEY=" + hexKey}
+		path := filepath.Join(folder, "cookiestore-example.sqlite3")
+		var page string
+		var cookie *http.Cookie
+		for _, want := range []string{"1 time.", "2 times."} {
+			p := start(t, binary, environment)
+			p.says(path)
+			page, cookie = get(t, p.url(), cookie)
+			assert.Contains(t, page, "You have visited this page "+want)
+			p.stop()
+		}
+		file, err := os.Stat(path)
 		require.NoError(t, err)
-		body, err := io.ReadAll(response.Body)
-		require.NoError(t, err)
-		response.Body.Close()
-		assert.Contains(t, string(body), "You have visited this page 1 time.")
-		http.DefaultClient.CloseIdleConnections()
+		assert.Equal(t, os.FileMode(0o600), file.Mode().Perm(), "others must not read the keys of sessions")
+	})
 
-		require.NoError(t, program.Process.Signal(syscall.SIGTERM))
-		require.True(t, lines.Scan())
-		assert.Contains(t, lines.Text(), "stopping")
-		assert.False(t, lines.Scan())
-		assert.NoError(t, program.Wait(), "exit status")
+	t.Run("says nothing of the password of a database", func(t *testing.T) {
+		const dsn = "postgres://shop:correct-horse@127.0.0.1:1/shop"
+		p := start(t, binary, []string{"STORE=postgres", "DSN=" + dsn, "SESSION_KEY=" + hexKey})
+		for p.log.Scan() {
+			assert.NotContains(t, p.log.Text(), "horse")
+		}
+		var exit *exec.ExitError
+		require.ErrorAs(t, p.command.Wait(), &exit)
+		assert.Equal(t, 1, exit.ExitCode())
 	})
 
 	t.Run("refuses to start with a sentence and status 2", func(t *testing.T) {
-		for _, args := range [][]string{{"-store", "sqlite"}, {"-key", hexKey[:60]}, {"-nope"}} {
+		for _, args := range [][]string{{"-store", "mysql"}, {"-key", hexKey[:60]}, {"-nope"}} {
 			program := exec.CommandContext(t.Context(), binary, args...)
 			program.Env = []string{}
 			out, err := program.CombinedOutput()

@@ -218,7 +218,7 @@ type site struct {
 	inspect http.HandlerFunc
 }
 
-// maxBody is far more than a cookie can hold.
+// maxBody is far more than a cookie can hold, and enough for a row.
 const maxBody = 64 << 10
 
 // handler routes the requests, each with its session.
@@ -286,15 +286,19 @@ func badField(w http.ResponseWriter, field, format string, args ...any) {
 	http.Error(w, fmt.Sprintf("field %q: "+format, append([]any{field}, args...)...), http.StatusBadRequest)
 }
 
-// notSaved answers where the session can't be saved. The error names keys of
-// the session, and no values.
+// notSaved answers where the session can't be loaded or saved. The error of one
+// that is too large names keys of the session, and no values.
 func notSaved(w http.ResponseWriter, _ *http.Request, err error) {
-	message := "The session could not be saved, and nothing was changed."
-	if errors.Is(err, cookiestore.ErrTooLarge) {
+	message, status := "The session could not be loaded or saved, and nothing was changed.", http.StatusInternalServerError
+	switch {
+	case errors.Is(err, cookiestore.ErrTooLarge):
 		message += "\n" + err.Error()
+	case errors.Is(err, cookiestore.ErrInterrupted):
+		message = "Your session was ended by another request, and nothing was changed. The next request begins a new one."
+		status = http.StatusBadRequest
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, message, http.StatusInternalServerError)
+	http.Error(w, message, status)
 }
 
 var (
@@ -314,7 +318,7 @@ var routes = []struct{ Path, Query, Name, About string }{
 	{"/set-session", "?name=Ankit", "Set", "Remembers a name for thirty seconds."},
 	{"/get-session", "", "Get", "Greets that name, while it lasts."},
 	{"/car", "", "Car", "Changes part of a value in place, and says so once."},
-	{"/inspect", "", "Inspect", "Takes your session cookie apart."},
+	{"/inspect", "", "Inspect", "Takes your session apart."},
 	{"/session.json", "", "JSON", "The session and what it knows of its end."},
 }
 

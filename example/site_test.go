@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"io"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/cookiestore"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -46,20 +48,10 @@ type visitor struct {
 	clock  *clock
 }
 
-func visit(t *testing.T, flags ...string) *visitor {
-	t.Helper()
-	c, err := parseFlags(append([]string{"-key", hexKey}, flags...), noEnvironment, io.Discard)
-	require.NoError(t, err)
-	return visitWith(t, c)
-}
-
-func visitWith(t *testing.T, c config) *visitor {
+func (p place) visit(t *testing.T, flags ...string) *visitor {
 	t.Helper()
 	clock := &clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
-	handler, err := newHandler(c, clock.now)
-	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
+	server := p.serve(t, clock.now, flags...)
 	base, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	jar, err := cookiejar.New(nil)
@@ -133,20 +125,21 @@ func (v *visitor) data() string {
 	return string(answer.Data)
 }
 
-func TestHomeCountsVisits(t *testing.T) {
-	v := visit(t)
+func homeCountsVisits(t *testing.T, on place) {
+	v := on.visit(t)
 	first := v.get("/")
 	assert.Contains(t, first, "You have visited this page 1 time.")
+	assert.Contains(t, first, "The count is in your session.")
 	for _, link := range routes[1:] {
 		assert.Contains(t, first, `<a href="`+link.Path+link.Query+`">`+link.Path+link.Query+`</a>`)
 	}
 	assert.Contains(t, v.get("/"), "You have visited this page 2 times.")
 	assert.Contains(t, v.get("/"), "You have visited this page 3 times.")
-	assert.Contains(t, visit(t).get("/"), "You have visited this page 1 time.", "another visitor")
+	assert.Contains(t, on.visit(t).get("/"), "You have visited this page 1 time.", "another visitor")
 }
 
-func TestSessfunCountsToFiveAgainAndAgain(t *testing.T) {
-	v := visit(t)
+func sessfunCountsToFiveAgainAndAgain(t *testing.T, on place) {
+	v := on.visit(t)
 	for _, want := range strings.Split("1234512345", "") {
 		assert.Equal(t, "view count="+want+"\n", v.get("/sessfun"))
 		v.get("/") // does not disturb it
@@ -155,8 +148,8 @@ func TestSessfunCountsToFiveAgainAndAgain(t *testing.T) {
 	assert.Equal(t, "text/plain; charset=utf-8", header.Get("Content-Type"))
 }
 
-func TestNameIsKeptForThirtySeconds(t *testing.T) {
-	v := visit(t)
+func nameIsKeptForThirtySeconds(t *testing.T, on place) {
+	v := on.visit(t)
 	assert.Contains(t, v.get("/get-session"), "Session has expired")
 	assert.Contains(t, v.get("/set-session?name=Ankit"), "Session is set...")
 	greeting := v.get("/get-session")
@@ -174,14 +167,14 @@ func TestNameIsKeptForThirtySeconds(t *testing.T) {
 	assert.Contains(t, v.get("/inspect"), "expired: ended 2026-03-01T12:00:30Z")
 }
 
-func TestNameIsEscaped(t *testing.T) {
-	v := visit(t)
+func nameIsEscaped(t *testing.T, on place) {
+	v := on.visit(t)
 	v.get("/set-session?name=" + url.QueryEscape(`<b>"Zoë"`))
 	assert.Contains(t, v.get("/get-session"), "Hello, &lt;b&gt;&#34;Zoë&#34;")
 }
 
-func TestCarIsSetChangedInPlaceAndDeleted(t *testing.T) {
-	v := visit(t)
+func carIsSetChangedInPlaceAndDeleted(t *testing.T, on place) {
+	v := on.visit(t)
 	assert.Contains(t, v.get("/car"), "You drive a mini with steel wheels.")
 	assert.Equal(t, `{}`, v.data(), "showing the default stores nothing")
 
@@ -199,9 +192,9 @@ func TestCarIsSetChangedInPlaceAndDeleted(t *testing.T) {
 	assert.Contains(t, v.get("/car"), "You drive a mini with steel wheels.")
 }
 
-func TestWheelsNeedNoCar(t *testing.T) {
+func wheelsNeedNoCar(t *testing.T, on place) {
 	for name, before := range map[string]string{"none is set": "", "something else is": `"mini"`} {
-		v := visit(t)
+		v := on.visit(t)
 		if before != "" {
 			v.post("/session", "op", "set", "key", "my_car", "value", before)
 		}
@@ -209,17 +202,17 @@ func TestWheelsNeedNoCar(t *testing.T) {
 	}
 }
 
-func TestCarRefusesAnUnknownOperation(t *testing.T) {
-	v := visit(t)
+func carRefusesAnUnknownOperation(t *testing.T, on place) {
+	v := on.visit(t)
 	status, _, body := v.do(v.request("POST", "/car", fields("op", "sell")))
 	assert.Equal(t, http.StatusBadRequest, status)
 	assert.Equal(t, `field "op": "sell" is none of set, wheels, delete`+"\n", body)
 }
 
-func TestSessionJSON(t *testing.T) {
-	v := visit(t)
+func sessionJSON(t *testing.T, on place) {
+	v := on.visit(t)
 	assert.Equal(t, `{"data":{},"new":true,"modified":false,"expiry_age":1209600,"expiry_date":"2026-03-15T12:00:00Z",`+
-		`"browser_close":false,"store":"cookie","cookie_bytes":0}`+"\n", v.get("/session.json"))
+		`"browser_close":false,"store":"`+on.store+`","cookie_bytes":0}`+"\n", v.get("/session.json"))
 	assert.Empty(t, v.cookie(), "looking sets no cookie")
 
 	v.get("/set-session?name=Ankit")
@@ -232,9 +225,9 @@ func TestSessionJSON(t *testing.T) {
 	assert.Equal(t, len("sessionid")+len(v.cookie()), answer.CookieBytes)
 }
 
-func TestOperations(t *testing.T) {
+func operations(t *testing.T, on place) {
 	type post []string
-	const rest = `,"store":"cookie"`
+	rest := `,"store":"` + on.store + `"`
 	for _, test := range []struct {
 		name  string
 		posts []post
@@ -275,7 +268,7 @@ func TestOperations(t *testing.T) {
 		{"the test cookie that came back is deleted", []post{{"op", "testcookie"}, {"op", "testcookie"}}, `{"data":{},"new":false`, `{}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			v := visit(t)
+			v := on.visit(t)
 			var answer string
 			for _, fields := range test.posts {
 				answer = v.post("/session", fields...)
@@ -287,7 +280,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-func TestBadFieldsLeaveTheSessionAsItWas(t *testing.T) {
+func badFieldsLeaveTheSessionAsItWas(t *testing.T, on place) {
 	for _, test := range []struct {
 		name   string
 		fields []string
@@ -308,7 +301,7 @@ func TestBadFieldsLeaveTheSessionAsItWas(t *testing.T) {
 		{"a time without a zone", []string{"op", "expiry", "value", "2030-01-31T12:00:00"}, `field "value": "2030-01-31T12:00:00" is neither`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			v := visit(t)
+			v := on.visit(t)
 			v.post("/session", "op", "set", "key", "n", "value", "1")
 			before := v.cookie()
 			status, _, body := v.do(v.request("POST", "/session", fields(test.fields...)))
@@ -318,15 +311,15 @@ func TestBadFieldsLeaveTheSessionAsItWas(t *testing.T) {
 		})
 	}
 	t.Run("a name that is missing", func(t *testing.T) {
-		v := visit(t)
+		v := on.visit(t)
 		status, _, body := v.do(v.request("GET", "/set-session", nil))
 		assert.Equal(t, http.StatusBadRequest, status)
 		assert.Contains(t, body, `field "name": missing`)
 	})
 }
 
-func TestMultipartFormIsAForm(t *testing.T) {
-	v := visit(t)
+func multipartFormIsAForm(t *testing.T, on place) {
+	v := on.visit(t)
 	r := v.request("POST", "/session", nil)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 	r.Body = io.NopCloser(strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"op\"\r\n\r\ntestcookie\r\n--x--\r\n"))
@@ -335,8 +328,8 @@ func TestMultipartFormIsAForm(t *testing.T) {
 	assert.Equal(t, `{"testcookie":"worked"}`, v.data())
 }
 
-func TestFormsThatCannotBeRead(t *testing.T) {
-	v := visit(t)
+func formsThatCannotBeRead(t *testing.T, on place) {
+	v := on.visit(t)
 	status, _, body := v.do(v.request("POST", "/session", fields("op", "set", "value", strings.Repeat("x", maxBody))))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, status)
 	assert.Equal(t, "the form has over 65536 bytes\n", body)
@@ -347,15 +340,23 @@ func TestFormsThatCannotBeRead(t *testing.T) {
 }
 
 func TestSessionThatIsTooLargeIsNotSaved(t *testing.T) {
-	v := visit(t)
+	v := cookies.visit(t)
 	v.post("/session", "op", "set", "key", "n", "value", "1")
 	before := v.cookie()
 	status, header, body := v.do(v.request("POST", "/session", fields("op", "set", "key", "big", "value", `"`+noise(4000)+`"`)))
 	assert.Equal(t, http.StatusInternalServerError, status)
-	assert.Contains(t, body, "The session could not be saved, and nothing was changed.")
+	assert.Contains(t, body, "The session could not be loaded or saved, and nothing was changed.")
 	assert.Contains(t, body, `largest keys: "big"`)
 	assert.Equal(t, "no-store", header.Get("Cache-Control"))
 	assert.Equal(t, before, v.cookie())
+}
+
+func TestSessionThatWasEndedMeanwhileIsTheVisitorsError(t *testing.T) {
+	w := httptest.NewRecorder()
+	notSaved(w, nil, fmt.Errorf("a store: %w", cookiestore.ErrInterrupted))
+	assert.Equal(t, http.StatusBadRequest, w.Code)
+	assert.Contains(t, w.Body.String(), "Your session was ended by another request, and nothing was changed.")
+	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 }
 
 // noise returns n characters that hardly compress.
@@ -372,7 +373,7 @@ func noise(n int) string {
 }
 
 func TestInspect(t *testing.T) {
-	v := visit(t)
+	v := cookies.visit(t)
 	assert.Contains(t, v.get("/inspect"), "Your browser sent no session cookie.")
 
 	v.get("/set-session?name=" + url.QueryEscape("</code>"))
@@ -414,16 +415,16 @@ func TestInspect(t *testing.T) {
 	})
 }
 
-func TestOldKeysAreAcceptedAndReplaced(t *testing.T) {
-	old := visit(t)
+func oldKeysAreAcceptedAndReplaced(t *testing.T, on place) {
+	old := on.visit(t)
 	old.get("/")
 	newKey := strings.Repeat("ab", 32)
 
-	v := visit(t, "-key", newKey)
+	v := on.visit(t, "-key", newKey)
 	v.setCookie(old.cookie())
 	assert.Contains(t, v.get("/inspect"), "Does not verify")
 
-	v = visit(t, "-key", newKey, "-old-keys", hexKey)
+	v = on.visit(t, "-key", newKey, "-old-keys", hexKey)
 	v.setCookie(old.cookie())
 	assert.Contains(t, v.get("/inspect"), "with an older key that it still accepts")
 	assert.NotContains(t, v.get("/inspect"), "older key", "the first look had it signed anew")
@@ -441,9 +442,7 @@ func TestDjangoSession(t *testing.T) {
 		"signed with an older one":   "eyJudW1fdmlzaXRzIjoxfQ:1fPj03:6kpeQJhg7IwGH_oCXFaPj01bSTFWDxXQB-npaPevLLE",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := parseFlags([]string{"-django-key", secret, "-old-keys", "another, " + oldSecret}, noEnvironment, io.Discard)
-			require.NoError(t, err)
-			v := visitWith(t, c)
+			v := cookies.visit(t, "-key", "", "-django-key", secret, "-old-keys", "another, "+oldSecret)
 			v.clock.at = time.Unix(signedAt, 0).Add(time.Hour)
 			v.setCookie(value)
 			assert.Contains(t, v.get("/inspect"), "Verifies")
@@ -452,8 +451,8 @@ func TestDjangoSession(t *testing.T) {
 	}
 }
 
-func TestOtherSitesCannotPost(t *testing.T) {
-	v := visit(t)
+func otherSitesCannotPost(t *testing.T, on place) {
+	v := on.visit(t)
 	for _, test := range []struct {
 		name, field, value string
 		want               int
@@ -470,8 +469,8 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	}
 }
 
-func TestRoutesThatThereAreNot(t *testing.T) {
-	v := visit(t)
+func routesThatThereAreNot(t *testing.T, on place) {
+	v := on.visit(t)
 	for _, test := range []struct {
 		method, path string
 		want         int
@@ -490,8 +489,8 @@ func TestRoutesThatThereAreNot(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
-	v := visit(t)
+func headers(t *testing.T, on place) {
+	v := on.visit(t)
 	for _, path := range []string{"/", "/sessfun", "/get-session", "/car", "/session.json", "/inspect", "/nothing"} {
 		_, header, _ := v.do(v.request("GET", path, nil))
 		assert.Equal(t, "no-store", header.Get("Cache-Control"), path)
@@ -506,20 +505,18 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestCookieFollowsTheFlags(t *testing.T) {
-	c, err := parseFlags([]string{"-addr", ":0", "-key", hexKey, "-name", "__Host-id", "-max-age", "1h"}, noEnvironment, io.Discard)
-	require.NoError(t, err)
-	v := visitWith(t, c)
+func cookieFollowsTheFlags(t *testing.T, on place) {
+	v := on.visit(t, "-addr", ":0", "-name", "__Host-id", "-max-age", "1h")
 	_, header, _ := v.do(v.request("GET", "/", nil))
 	got := header.Get("Set-Cookie")
 	assert.True(t, strings.HasPrefix(got, "__Host-id="), got)
 	assert.Contains(t, got, "; Expires=Sun, 01 Mar 2026 13:00:00 GMT; Max-Age=3600; Path=/; HttpOnly; Secure; SameSite=Lax")
 }
 
-func TestPagesShowTheCodeBehindThem(t *testing.T) {
+func pagesShowTheCodeBehindThem(t *testing.T, on place) {
 	code, err := os.ReadFile("site.go")
 	require.NoError(t, err)
-	v := visit(t)
+	v := on.visit(t)
 	for path, handler := range map[string]string{"/": "home", "/set-session?name=x": "setSession", "/car": "changeWheels"} {
 		_, shown, _ := strings.Cut(html.UnescapeString(v.get(path)), "<code>func "+handler)
 		shown, _, _ = strings.Cut(shown, "</code>")
