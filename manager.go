@@ -151,7 +151,7 @@ func replyNotSaved(w http.ResponseWriter, _ *http.Request, err error) {
 		http.Error(w, "Your session ended while this page was made. Nothing was changed; please try again.", http.StatusBadRequest)
 		return
 	}
-	http.Error(w, "The session could not be saved. Nothing was changed; please try again.", http.StatusInternalServerError)
+	http.Error(w, "The session could not be loaded or saved. Nothing was changed; please try again.", http.StatusInternalServerError)
 }
 
 // check looks for contradictions between options. The rules of the prefixes are

@@ -373,8 +373,8 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64,
 	return changed, nil
 }
 
-// failed says where an error of the database comes from. No statement has a value
-// of a session in its text, and so no driver's error has one.
+// failed says where an error of the database comes from. Values are parameters, and
+// no driver repeats those in an error.
 func failed(ctx context.Context, err error) error {
 	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
 		return fmt.Errorf("dbstore: %w: %w", cause, err)
