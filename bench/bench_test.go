@@ -32,7 +32,9 @@ func benchmark(b *testing.B, sizes []int, handler func(peer) http.Handler) {
 }
 
 // benchName is the peer's name as benchstat can have it: a slash ends a key there.
-func benchName(p peer) string { return strings.NewReplacer("/", "-", ",", "", " ", "-").Replace(p.name) }
+func benchName(p peer) string {
+	return strings.NewReplacer("/", "-", ",", "", " ", "-").Replace(p.name)
+}
 
 // BenchmarkChange counts one more visit and saves the session.
 func BenchmarkChange(b *testing.B) {
