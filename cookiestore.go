@@ -69,15 +69,18 @@ type Store interface {
 
 	// Save keeps the session and returns the value of the visitor's new
 	// cookie, of the characters that a cookie can hold (RFC 6265, section
-	// 4.1.1). On an error the session is as it was before. It is [ErrConflict]
-	// if the record is not in the state that the Version names, or is not there
-	// any more: the middleware then loads it again, merges the two dictionaries
-	// key by key, and saves the result.
-	Save(ctx context.Context, name string, rec Record) (value string, err error)
+	// 4.1.1), and the Version that the record now has. The error is
+	// [ErrConflict] if the record was not in the state that rec.Version names,
+	// or not there: the middleware then loads it again, merges the two
+	// dictionaries key by key, and saves the result. After any error the
+	// session is as it was, as far as the store can know: where a connection
+	// breaks, it may have been saved.
+	Save(ctx context.Context, name string, rec Record) (value, version string, err error)
 
-	// Delete forgets the session that Load has returned for the value: in the
-	// state that the version names, or else with [ErrConflict], or in any if the
-	// version is "". One that isn't there is no error.
+	// Delete forgets the session that Load has returned for the value. If a
+	// version is given and the record is not in that state, or not there, it is
+	// left alone, and the error is [ErrConflict]. If none is, a record that
+	// isn't there is no error.
 	Delete(ctx context.Context, name, value, version string) error
 
 	// ClearExpired removes the sessions that are over, as Django's
@@ -105,9 +108,9 @@ type Record struct {
 	Expires time.Time
 
 	// Version tells this state of the record from every other, in a store
-	// whose records can change between a Load and a Save. Such a store sets it
-	// in Load, and gets it back: "" is then a state that is unknown, and
-	// matches none in Save. It is the store's own and may be anything.
+	// whose records can change between a Load and a Save. It is the store's
+	// own, and may be anything but "", which is for stores that have no such
+	// thing. Save and Delete get what Load or the Save before has returned.
 	Version string
 
 	// The rest is for Save.
@@ -333,7 +336,7 @@ func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error
 
 // Save returns the value of the cookie that holds the session. A session that
 // does not fit is [ErrTooLarge], in an error that names its largest keys.
-func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, error) {
+func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, version string, err error) {
 	data := getBuffer()
 	defer data.free()
 	if c.signer != nil && c.signer.ascii {
@@ -342,16 +345,16 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (string, 
 		data.b = append(data.b, rec.Data...)
 	}
 	if err := checkReadable(data.b, c.maxInflated); err != nil {
-		return "", err
+		return "", "", err
 	}
-	value, err := c.codec.save(name, data.b, rec.Saved, c.compressOver)
+	value, err = c.codec.save(name, data.b, rec.Saved, c.compressOver)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if size := len(name) + len(value); size > MaxCookieSize {
-		return "", tooLarge(size, data.b)
+		return "", "", tooLarge(size, data.b)
 	}
-	return value, nil
+	return value, "", nil
 }
 
 // Delete has nothing to do: the cookie is all there is.

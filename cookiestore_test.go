@@ -128,7 +128,8 @@ func dictionary(size int, random bool) string {
 func TestSizeLimits(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	save := func(store *cookiestore.CookieStore, data string) (string, error) {
-		return store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: now})
+		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: now})
+		return value, err
 	}
 	t.Run("a cookie of 4096 bytes is kept and one more is refused", func(t *testing.T) {
 		store := newStore(t, cookiestore.WithCompressionOver(-1))
@@ -206,7 +207,7 @@ func TestSizeLimits(t *testing.T) {
 
 func TestCookiesAreSmall(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	value, err := newStore(t).Save(t.Context(), "sessionid", cookiestore.Record{Data: benchSession, Saved: now})
+	value, _, err := newStore(t).Save(t.Context(), "sessionid", cookiestore.Record{Data: benchSession, Saved: now})
 	require.NoError(t, err)
 	require.Len(t, benchSession, 145)
 	require.Len(t, value, 194+1+6+1+43, "base64 of 145 bytes, a timestamp, a signature and two colons")
@@ -371,7 +372,7 @@ func TestForeignCodecs(t *testing.T) {
 		store, err := cookiestore.NewWithCodec(codec)
 		require.NoError(t, err)
 		data := dictionary(20_000, false)
-		value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: time.Unix(1, 0)})
+		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: time.Unix(1, 0)})
 		require.NoError(t, err)
 		rec, err := store.Load(t.Context(), "sessionid", value)
 		require.NoError(t, err)

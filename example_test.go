@@ -123,7 +123,7 @@ func ExampleNewWithCodec() {
 		log.Fatal(err)
 	}
 	rec := cookiestore.Record{Data: `{"diagnosis":"a cold"}`, Saved: time.Now()}
-	value, err := store.Save(context.Background(), "sessionid", rec)
+	value, _, err := store.Save(context.Background(), "sessionid", rec)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func ExampleNewWithCodec() {
 // To change keys: the new one signs, the old one is still accepted.
 func ExampleWithFallbackKeys() {
 	old := mustNew()
-	value, _ := old.Save(context.Background(), "sessionid", cookiestore.Record{Data: `{"user":7}`, Saved: time.Now()})
+	value, _, _ := old.Save(context.Background(), "sessionid", cookiestore.Record{Data: `{"user":7}`, Saved: time.Now()})
 
 	newKey := securecookie.GenerateRandomKey(32)
 	store, err := cookiestore.New(newKey, cookiestore.WithFallbackKeys(exampleKey))

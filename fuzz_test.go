@@ -20,7 +20,7 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, data := range []string{`{}`, `{"a":1}`, `{"a":"` + strings.Repeat("x", 2000) + `"}`, `[]`, "\xff"} {
-		value, err := store.Save(f.Context(), "s", Record{Data: data, Saved: signedAt})
+		value, _, err := store.Save(f.Context(), "s", Record{Data: data, Saved: signedAt})
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func FuzzCookieHeader(f *testing.F) {
 		f.Add(strings.ReplaceAll(seed, "GOOD", good))
 		f.Add(seed)
 	}
-	value, err := store.Save(f.Context(), "s", Record{Data: `{"n":7}`, Saved: signedAt})
+	value, _, err := store.Save(f.Context(), "s", Record{Data: `{"n":7}`, Saved: signedAt})
 	if err != nil {
 		f.Fatal(err)
 	}

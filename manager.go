@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -148,10 +149,10 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 func replyNotSaved(w http.ResponseWriter, _ *http.Request, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	if errors.Is(err, ErrInterrupted) { // Django's status for it, too
-		http.Error(w, "Your session ended while this page was made. Nothing was changed; please try again.", http.StatusBadRequest)
+		http.Error(w, "Your session ended while this page was made. Please try again.", http.StatusBadRequest)
 		return
 	}
-	http.Error(w, "The session could not be loaded or saved. Nothing was changed; please try again.", http.StatusInternalServerError)
+	http.Error(w, "The session could not be loaded or saved. Please try again.", http.StatusInternalServerError)
 }
 
 // check looks for contradictions between options. The rules of the prefixes are
@@ -208,7 +209,7 @@ func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error)
 // Save saves the session if it was changed or is due, by the rules that
 // [Middleware] follows, and returns the cookie to set: nil for none, one with a
 // negative MaxAge to delete the one that the visitor has. After an error nothing
-// is to be set. A response that depends on the session should have Vary: Cookie.
+// is to be set. A renewal that fails is only logged. A response that depends on the session should have Vary: Cookie.
 func (m *Manager) Save(ctx context.Context, s *Session) (*http.Cookie, error) {
 	s.adopt(&m.rules)
 	now := m.rules.now()
@@ -297,66 +298,97 @@ type setCookie struct {
 	expires time.Time // where there is an age
 }
 
+// save has the store save the session, or delete it, if that is due. What was only
+// to be renewed needs no such success: the handler has changed nothing.
+func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCookie, error) {
+	c, err := s.close(now, m.everyRequest)
+	if err != nil || c.what == keepCookie {
+		return setCookie{}, err
+	}
+	set, err := m.carryOut(ctx, s, c)
+	if err != nil && c.what == saveSession && !c.modified {
+		m.log(ctx, slog.LevelError, "session not renewed", err)
+		return setCookie{}, nil
+	}
+	return set, err
+}
+
 // maxConflicts is how often a session is merged with what other requests have
 // made of it meanwhile. Of those that save at the same time one gets through in
 // each round.
 const maxConflicts = 100
 
-// save has the store save the session, or delete it, if that is due.
-func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCookie, error) {
+// carryOut does what is to be done at the end of a request, if need be on top of
+// what other requests have done meanwhile.
+func (m *Manager) carryOut(ctx context.Context, s *Session, c closing) (setCookie, error) {
 	for conflicts := 0; ; conflicts++ {
-		c, err := s.close(now, m.everyRequest)
-		if err != nil || c.what == keepCookie {
-			return setCookie{}, err
-		}
-		set, err := m.carryOut(ctx, s, c)
+		set, err := m.try(ctx, s, c)
 		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
 			return set, err
 		}
-		gone, err := m.merge(ctx, s, c.rec.Cookie)
-		switch {
-		case err != nil:
+		if err := pause(ctx, conflicts); err != nil {
 			return setCookie{}, err
-		case !gone:
-			continue
-		case c.what == endSession:
-			return m.over(s, c), nil
-		case c.modified:
-			return setCookie{}, &cookieError{class: usageError, reason: ErrInterrupted, detail: "it is not brought back, and the changes are lost"}
 		}
-		return setCookie{}, nil // it was only to be renewed
+		err = m.merge(ctx, s, c)
+		switch {
+		case err == nil:
+		case c.what == endSession && errors.Is(err, ErrInterrupted):
+			return m.over(s, c), nil
+		default:
+			return setCookie{}, err
+		}
+		if c, err = s.close(c.rec.Saved, m.everyRequest); err != nil || c.what == keepCookie {
+			return setCookie{}, err
+		}
 	}
 }
 
-// carryOut does what is to be done at the end of a request.
-func (m *Manager) carryOut(ctx context.Context, s *Session, c closing) (set setCookie, err error) {
+// pause lets those go first who are at it already, so that many requests of one
+// session at the same time don't do the work of each other over and over.
+func pause(ctx context.Context, conflicts int) error {
+	if conflicts == 0 {
+		return nil
+	}
+	timer := time.NewTimer(rand.N(time.Duration(min(conflicts, 10)) * time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// try does what is to be done once. A session that was flushed is deleted first:
+// whatever comes then, the visitor is logged out.
+func (m *Manager) try(ctx context.Context, s *Session, c closing) (setCookie, error) {
+	if c.left != "" {
+		if err := m.forget(ctx, c.left, ""); err != nil {
+			return setCookie{}, err
+		}
+	}
 	if c.what == saveSession {
-		set, err = m.keep(ctx, c.rec)
-	} else if c.rec.Cookie != "" {
-		err = m.forget(ctx, c.rec.Cookie, c.rec.Version)
+		return m.keep(ctx, s, c)
 	}
-	if err == nil && c.left != "" {
-		err = m.forget(ctx, c.left, "")
+	if c.rec.Cookie != "" {
+		if err := m.forget(ctx, c.rec.Cookie, c.rec.Version); err != nil {
+			return setCookie{}, err
+		}
 	}
-	if err != nil {
-		return setCookie{}, err
-	}
-	if c.what == endSession {
-		return m.over(s, c), nil
-	}
-	s.kept(c.rec, set.value)
-	return set, nil
+	return m.over(s, c), nil
 }
 
 // keep has the store save a session.
-func (m *Manager) keep(ctx context.Context, rec Record) (setCookie, error) {
-	value, err := m.store.Save(ctx, m.cookie.Name, rec)
+func (m *Manager) keep(ctx context.Context, s *Session, c closing) (setCookie, error) {
+	rec := c.rec
+	value, version, err := m.store.Save(ctx, m.cookie.Name, rec)
 	if err != nil {
 		return setCookie{}, fmt.Errorf("session can't be saved: %w", err)
 	}
 	if err := checkValue(value); err != nil {
 		return setCookie{}, err
 	}
+	s.kept(c, value, version)
 	if rec.BrowserClose {
 		return setCookie{due: true, value: value, age: -1}, nil
 	}
@@ -375,26 +407,26 @@ func (m *Manager) forget(ctx context.Context, value, version string) error {
 
 // over notes that the store has the session no more, and deletes the cookie.
 func (m *Manager) over(s *Session, c closing) setCookie {
-	s.kept(c.rec, "")
+	s.kept(c, "", "")
 	return setCookie{due: true, expires: time.Unix(0, 0)}
 }
 
-// merge puts the session's changes on top of what the store has now, or reports
-// that it has none.
-func (m *Manager) merge(ctx context.Context, s *Session, value string) (gone bool, err error) {
-	rec, err := m.store.Load(ctx, m.cookie.Name, value)
+// merge puts the session's changes on top of what the store has now. The error is
+// [ErrInterrupted] if it has none any more.
+func (m *Manager) merge(ctx context.Context, s *Session, c closing) error {
+	rec, err := m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
 	var theirs contents
 	if err == nil {
 		theirs, err = m.rules.restore(rec)
 	}
 	switch {
 	case err == nil:
-		s.rebase(theirs)
-		return false, nil
-	case IsRefused(err):
-		return true, nil
+		s.rebase(c, theirs)
+		return nil
+	case errors.Is(err, ErrNoSession) || errors.Is(err, ErrExpired):
+		return &cookieError{class: usageError, reason: ErrInterrupted, detail: "it is not brought back, and the changes are lost"}
 	}
-	return false, fmt.Errorf("session can't be loaded again: %w", err)
+	return fmt.Errorf("session can't be loaded again: %w", err)
 }
 
 // checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,7 +211,7 @@ type busyStore struct {
 	during func()
 }
 
-func (b *busyStore) Save(c ctx, name string, rec cookiestore.Record) (string, error) {
+func (b *busyStore) Save(c ctx, name string, rec cookiestore.Record) (value, version string, err error) {
 	b.during()
 	return b.recorder.Save(c, name, rec)
 }
@@ -246,9 +247,9 @@ func (r *recorder) ClearExpired(ctx) error { return nil }
 func (r *recorder) Load(ctx, string, string) (cookiestore.Record, error) {
 	return cookiestore.Record{Data: `{"a":1}`, Version: "v1"}, r.loaded
 }
-func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (string, error) {
+func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (value, version string, err error) {
 	r.saved = append(r.saved, rec)
-	return "new", nil
+	return "new", "saved", nil
 }
 func (r *recorder) Delete(_ ctx, _, value, version string) error {
 	r.deleted = append(r.deleted, strings.TrimSpace(value+" "+version))
@@ -335,7 +336,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	store := newStore(t)
 	sign := func(data string, at time.Time) string {
-		value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: at})
+		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: at})
 		require.NoError(t, err)
 		return value
 	}
@@ -397,7 +398,7 @@ func TestLongAges(t *testing.T) {
 func TestClockSkewOption(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	store := newStore(t)
-	value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"a":1}`, Saved: now.Add(time.Hour)})
+	value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"a":1}`, Saved: now.Add(time.Hour)})
 	require.NoError(t, err)
 	for skew, isNew := range map[time.Duration]bool{0: true, time.Hour: false} {
 		m, err := cookiestore.NewManager(store, cookiestore.WithClockSkew(skew), quiet, cookiestore.WithClock(func() time.Time { return now }))
@@ -440,6 +441,7 @@ type busyRecord struct {
 	conflicts int      // how many Saves and Deletes find another state
 	failure   error    // of the second Load
 	loaded    int
+	meanwhile func() // runs in each conflict
 }
 
 func (b *busyRecord) Load(ctx, string, string) (cookiestore.Record, error) {
@@ -456,12 +458,15 @@ func (b *busyRecord) Load(ctx, string, string) (cookiestore.Record, error) {
 
 func (b *busyRecord) conflict() bool {
 	b.conflicts--
+	if b.conflicts >= 0 && b.meanwhile != nil {
+		b.meanwhile()
+	}
 	return b.conflicts >= 0
 }
 
-func (b *busyRecord) Save(c ctx, name string, rec cookiestore.Record) (string, error) {
+func (b *busyRecord) Save(c ctx, name string, rec cookiestore.Record) (value, version string, err error) {
 	if b.conflict() {
-		return "", fmt.Errorf("row: %w", cookiestore.ErrConflict)
+		return "", "", fmt.Errorf("row: %w", cookiestore.ErrConflict)
 	}
 	return b.recorder.Save(c, name, rec)
 }
@@ -498,6 +503,9 @@ func TestConflicts(t *testing.T) {
 		{"the same was changed and the session emptied", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Clear, "", "old v2", nil},
 		{"a flush asks for no state", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Flush, "", "old", nil},
 		{"the store fails meanwhile", []string{`{"a":1}`}, 1, down, set, "", "", down},
+		{"another server has signed it with a newer key", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, set, "", "", cookiestore.ErrTampered},
+		{"and it was to be emptied", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, (*cookiestore.Session).Clear, "", "", cookiestore.ErrTampered},
+		{"the store fails meanwhile and it was to be renewed", []string{`{"a":1}`}, 1, down, func(s *cookiestore.Session) { s.Get("a") }, "", "", nil},
 		{"again and again", []string{`{"a":1}`}, 1e6, nil, set, "", "", cookiestore.ErrConflict},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -521,8 +529,8 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
-// A Manager can save one session more than once, though it doesn't know the state
-// that its own Save has left.
+// A Manager can save one session more than once: it knows the state that its own
+// Save has left.
 func TestSaveTwiceARecord(t *testing.T) {
 	store := &busyRecord{loads: []string{`{"a":1}`, `{"a":1,"b":2,"other":3}`}}
 	m, err := cookiestore.NewManager(store)
@@ -537,6 +545,64 @@ func TestSaveTwiceARecord(t *testing.T) {
 	_, err = m.Save(t.Context(), s)
 	require.NoError(t, err)
 	require.Equal(t, `{"a":1,"b":2,"other":3,"c":3}`, store.saved[1].Data)
+	s.Clear()
+	_, err = m.Save(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, []string{"new saved"}, store.deleted)
+}
+
+// Flush counts whenever it comes: neither is the session that was flushed kept
+// under its old key, nor does it come back by a merge.
+func TestFlushWhileTheStoreSaves(t *testing.T) {
+	newSession := func(store cookiestore.Store, cookies ...string) (*cookiestore.Manager, *cookiestore.Session) {
+		m, err := cookiestore.NewManager(store, quiet)
+		require.NoError(t, err)
+		s, err := m.Load(t.Context(), cookies...)
+		require.NoError(t, err)
+		return m, s
+	}
+	flushOnce := func(s *cookiestore.Session) func() {
+		return sync.OnceFunc(func() { s.Flush(); s.Set("anonymous", 1) })
+	}
+	t.Run("while a new session is saved", func(t *testing.T) {
+		store := &busyStore{}
+		m, s := newSession(store)
+		s.Set("user", 7)
+		store.during = flushOnce(s)
+		_, err := m.Save(t.Context(), s)
+		require.NoError(t, err)
+		_, err = m.Save(t.Context(), s)
+		require.NoError(t, err)
+		require.Equal(t, []string{"new"}, store.deleted)
+		require.Equal(t, `{"anonymous":1}`, store.saved[1].Data)
+		require.Empty(t, store.saved[1].Cookie)
+	})
+	t.Run("between a conflict and the merge", func(t *testing.T) {
+		store := &busyRecord{loads: []string{`{"user":7}`}, conflicts: 1}
+		m, s := newSession(store, "sessionid=old")
+		s.Set("b", 2)
+		store.meanwhile = flushOnce(s)
+		_, err := m.Save(t.Context(), s)
+		require.NoError(t, err)
+		require.Equal(t, []string{"old"}, store.deleted)
+		require.Len(t, store.saved, 1)
+		require.Equal(t, `{"anonymous":1}`, store.saved[0].Data)
+		require.Empty(t, store.saved[0].Cookie)
+	})
+}
+
+// What waits for other requests waits no longer than its own.
+func TestConflictsEndWithTheRequest(t *testing.T) {
+	store := &busyRecord{loads: []string{`{"a":1}`}, conflicts: 1e6}
+	m, err := cookiestore.NewManager(store)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := m.Load(ctx, "sessionid=old")
+	require.NoError(t, err)
+	s.Set("b", 2)
+	store.meanwhile = cancel
+	_, err = m.Save(ctx, s)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestInterruptedIsABadRequest(t *testing.T) {

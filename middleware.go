@@ -25,7 +25,7 @@ import (
 //   - With a status of 500 or more nothing is saved. A handler that panics saves
 //     nothing either.
 //   - Where the session was used, the response has Vary: Cookie.
-//   - If the session can't be saved, or the store could not load it, the error
+//   - If a change can't be saved, or the store could not load the session, the error
 //     handler answers, and what the handler writes is dropped: Write and Flush
 //     return the error. Only where a value could not be set, the handler has
 //     learned that from [Session.Err] or [Modify], and it answers with a status of

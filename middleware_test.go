@@ -551,7 +551,7 @@ func TestFailedSaveIsNoSuccess(t *testing.T) {
 						answer(w)
 					})
 					require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
-					require.Equal(t, "The session could not be loaded or saved. Nothing was changed; please try again.\n", v.body)
+					require.Equal(t, "The session could not be loaded or saved. Please try again.\n", v.body)
 					require.Empty(t, resp.Cookies(), "the visitor keeps the cookie")
 					require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
 					require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))

@@ -40,6 +40,7 @@ type Session struct {
 	accessed, modified bool
 	changes            int  // how often it was modified
 	closedAt           int  // what changes was when it was closed
+	flushes            int  // how often it was flushed
 	newKey             bool // CycleKey or Flush was called
 	told               bool // the handler knows of an error
 	closed             bool // the response has begun
@@ -535,6 +536,7 @@ func (s *Session) Flush() {
 	s.open()
 	defer s.unlock()
 	s.clear()
+	s.flushes++
 	s.created = 0
 	s.newKey = false
 	if s.value != "" {
@@ -827,6 +829,7 @@ type closing struct {
 	what     outcome
 	rec      Record // what to save, or of which session nothing is left
 	left     string // the cookie of a session that was flushed
+	flushes  int    // how often that had been
 	modified bool   // by the handler; otherwise it is only to be renewed
 }
 
@@ -845,7 +848,7 @@ func (s *Session) close(now time.Time, everyRequest bool) (closing, error) {
 		return closing{}, err
 	}
 	rules := s.policy()
-	c := closing{rec: Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}, left: s.left, modified: s.modified}
+	c := closing{rec: Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}, left: s.left, flushes: s.flushes, modified: s.modified}
 	expiry := s.expiry()
 	end := s.endIfSaved(expiry, now)
 	empty := len(s.members) == 0 || end.Sub(now) < time.Second
@@ -874,10 +877,13 @@ func (s *Session) close(now time.Time, everyRequest bool) (closing, error) {
 }
 
 // rebase puts the changes since the session was loaded on top of what the store
-// has now.
-func (s *Session) rebase(theirs contents) {
+// has now; or none of it, if the session was flushed since it was closed.
+func (s *Session) rebase(c closing, theirs contents) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.flushes != c.flushes {
+		return
+	}
 	base, _ := splitObject(s.base) // has been checked
 	s.members = mergeMembers(base, s.members, theirs.members)
 	s.data, s.base, s.version = "", theirs.base, theirs.version
@@ -894,14 +900,19 @@ func (c *contents) isOver() bool {
 // kept makes the session one that the store has, under the cookie's new value, or
 // "" if it has none any more. What was changed while the store worked is still to
 // be saved.
-func (s *Session) kept(rec Record, value string) {
+func (s *Session) kept(c closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.value, s.base, s.left, s.resave = value, rec.Data, "", false
+	s.left, s.resave = "", false
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}
+	if s.flushes != c.flushes { // since it was closed
+		s.left, s.loaded = value, false
+		return
+	}
+	s.value, s.version, s.base = value, version, c.rec.Data
 	if s.loaded {
-		s.saved, s.ends = rec.Saved.Truncate(time.Second), rec.Expires
+		s.saved, s.ends = c.rec.Saved.Truncate(time.Second), c.rec.Expires
 	}
 	if s.changes == s.closedAt {
 		s.modified, s.newKey = false, false

@@ -23,7 +23,7 @@ import (
 func loadSession(tb testing.TB, data string, options ...cookiestore.Option) *cookiestore.Session {
 	tb.Helper()
 	store := newStore(tb)
-	value, err := store.Save(tb.Context(), "sessionid", cookiestore.Record{Data: data, Saved: time.Now()})
+	value, _, err := store.Save(tb.Context(), "sessionid", cookiestore.Record{Data: data, Saved: time.Now()})
 	require.NoError(tb, err)
 	m, err := cookiestore.NewManager(store, options...)
 	require.NoError(tb, err)
@@ -438,7 +438,7 @@ func TestExpiryOfALoadedSession(t *testing.T) {
 	})
 	t.Run("an expiry that can't be read refuses the session", func(t *testing.T) {
 		store := newStore(t)
-		value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"_session_expiry":"soon"}`, Saved: time.Now()})
+		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"_session_expiry":"soon"}`, Saved: time.Now()})
 		require.NoError(t, err)
 		m, err := cookiestore.NewManager(store, quiet)
 		require.NoError(t, err)
@@ -452,7 +452,7 @@ func TestLifetimeOfOlderSessions(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	store := newStore(t)
 	save := func(data string) string {
-		value, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: now})
+		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: now})
 		require.NoError(t, err)
 		return "sessionid=" + value
 	}
@@ -505,11 +505,11 @@ func (f *failingStore) Load(ctx, string, string) (cookiestore.Record, error) {
 	}
 	return cookiestore.Record{Data: `{"a":1}`}, f.load
 }
-func (f *failingStore) Save(ctx, string, cookiestore.Record) (string, error) {
+func (f *failingStore) Save(ctx, string, cookiestore.Record) (value, version string, err error) {
 	if f.savePanics {
 		panic("driver bug")
 	}
-	return "v", f.save
+	return "v", "", f.save
 }
 func (f *failingStore) Delete(ctx, string, string, string) error { return f.remove }
 

@@ -91,7 +91,7 @@ func TestDjangoCookies(t *testing.T) {
 		require.Equal(t, *v.JSON, string(joinObject(nil, s.members)), "nor does the split lose a byte")
 
 		// Written again, it is what a Django with its newest key writes.
-		again, err := store.Save(t.Context(), "sessionid", Record{Data: rec.Data, Saved: now})
+		again, _, err := store.Save(t.Context(), "sessionid", Record{Data: rec.Data, Saved: now})
 		require.NoError(t, err)
 		back, err := store.Load(t.Context(), "sessionid", again)
 		require.NoError(t, err)

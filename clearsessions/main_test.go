@@ -39,7 +39,7 @@ func sessions(t *testing.T, table string) (path string, store *dbstore.Store, ov
 	require.NoError(t, err)
 	require.NoError(t, store.CreateTable(t.Context()))
 	save := func(ends time.Time) string {
-		key, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: ends})
+		key, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: ends})
 		require.NoError(t, err)
 		return key
 	}

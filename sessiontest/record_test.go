@@ -32,13 +32,13 @@ func (s *records) Load(_ context.Context, _, value string) (cookiestore.Record, 
 	return cookiestore.Record{Data: row.Data, Saved: row.Saved, Expires: row.Expires, Version: row.Version}, nil
 }
 
-func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (string, error) {
+func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := rec.Cookie
 	if key != "" {
 		if row, ok := s.rows[key]; !ok || row.Version != rec.Version {
-			return "", cookiestore.ErrConflict
+			return "", "", cookiestore.ErrConflict
 		}
 	}
 	if key == "" || rec.NewKey {
@@ -48,7 +48,7 @@ func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (str
 	s.saves++
 	rec.Version = strconv.Itoa(s.saves)
 	s.rows[key] = rec
-	return key, nil
+	return key, rec.Version, nil
 }
 
 func (s *records) Delete(_ context.Context, _, value, version string) error {
