@@ -185,7 +185,7 @@ func (s *Store) count(t testing.TB) (n int) {
 // insert saves a session as the middleware would, and returns its key.
 func (s *Store) insert(t testing.TB, data string, saved time.Time, age time.Duration) string {
 	t.Helper()
-	key, err := s.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: saved, Expires: saved.Add(age)})
+	key, _, err := s.Save(t.Context(), "sessionid", cookiestore.Record{Data: data, Saved: saved, Expires: saved.Add(age)})
 	require.NoError(t, err)
 	return key
 }

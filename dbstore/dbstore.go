@@ -24,8 +24,9 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, give writers time to wait for each other, or they fail at once.
-// With modernc.org/sqlite:
+// With SQLite, give writers time to wait for each other, or they fail at once. That
+// wait is the driver's: neither the request's context nor [WithTimeout] ends it. With
+// modernc.org/sqlite:
 //
 //	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
 //
@@ -39,7 +40,12 @@
 // isn't, the middleware loads it again and merges the changes of both requests,
 // key by key: no change of another key is lost, and of two changes of the same key
 // the later one counts. Django loses one of the requests' changes. A row that was
-// deleted meanwhile stays deleted: see [cookiestore.ErrInterrupted].
+// deleted or is over meanwhile is not brought back: see [cookiestore.ErrInterrupted].
+//
+// Two things remain as in Django. A request that began with a key from before
+// [cookiestore.Session.CycleKey] finds no session, and its response deletes the
+// cookie; if it arrives after that with the new key, the visitor is logged out. And
+// what one request has moved to a new key, another's Flush of the old one misses.
 //
 // # Failures
 //
@@ -47,6 +53,10 @@
 // [WithTimeout]). A database that doesn't answer, or can't be written to, is an
 // error for the middleware's error handler, and the visitor's cookie stays as it
 // is. Nothing has to be restarted when the database is back.
+//
+// Where the connection breaks, or the time is up, while a statement runs, the database
+// may carry it out all the same. A visitor who goes away ends the request's context:
+// what is not saved by then, a Flush too, is not saved.
 package dbstore
 
 import (
@@ -56,6 +66,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -229,17 +240,15 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 }
 
 // Save writes a row: a new one with a new random key, or the one that the session
-// was loaded from, if it is still as it was then. A new key for an old session
-// replaces that of its row, so that the old key is worth nothing at once.
-func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (string, error) {
-	if rec.Cookie != "" && rec.Version == "" {
-		return "", cookiestore.ErrConflict
-	}
+// was loaded from, if it is still as it was then, and not over. A new key for an old
+// session replaces that of its row, so that the old key is worth nothing at once. The
+// version of a row is its session_data.
+func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
 	data, err := s.rows.Encode(rec.Data, rec.Saved)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	key, expires := rec.Cookie, s.dialect.time(rec.Expires)
+	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
 	if rec.Cookie == "" || rec.NewKey {
 		key = newKey()
 	}
@@ -250,19 +259,19 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (str
 	case rec.Cookie == "":
 		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
 	case rec.NewKey:
-		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version)
+		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version, now)
 	default:
-		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version)
+		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version, now)
 	}
 	switch {
 	case rec.Cookie != "" && yielded(err):
-		return "", conflict(err)
+		return "", "", conflict(err)
 	case err != nil:
-		return "", err
+		return "", "", err
 	case changed == 1 || data == rec.Version && s.holds(ctx, key, data):
-		return key, nil
+		return key, data, nil
 	}
-	return "", cookiestore.ErrConflict
+	return "", "", cookiestore.ErrConflict
 }
 
 // holds reports whether the row has that data. MySQL counts the rows that an
@@ -298,7 +307,8 @@ func yielded(err error) bool {
 	if errors.As(err, &e) {
 		return strings.HasPrefix(e.SQLState(), "40")
 	}
-	return err != nil && strings.Contains(err.Error(), "(40001)") // of go-sql-driver/mysql
+	// of go-sql-driver/mysql, and what MariaDB says under innodb_snapshot_isolation
+	return err != nil && (strings.Contains(err.Error(), "(40001)") || strings.Contains(err.Error(), "Error 1020 "))
 }
 
 func conflict(cause error) error { return fmt.Errorf("%w: %w", cookiestore.ErrConflict, cause) }
@@ -307,14 +317,20 @@ func conflict(cause error) error { return fmt.Errorf("%w: %w", cookiestore.ErrCo
 // it locks, and the time for which it does, stay small.
 const clearBatch = 1000
 
+// maxYields is how often ClearExpired tries again what the database has taken back.
+const maxYields = 100
+
 // ClearExpired removes the rows past their expire_date, in batches, as Django's
 // clearsessions does. When it fails, what it has removed until then stays removed.
 func (s *Store) ClearExpired(ctx context.Context) error {
 	now := s.dialect.time(s.now())
 	args := []any{now, now}[:s.queries.clearArgs]
-	for {
+	for yields := 0; ; {
 		removed, err := s.clearSome(ctx, args)
-		if err != nil || removed < clearBatch {
+		switch {
+		case yielded(err) && yields < maxYields:
+			yields++ // another clears, too, or a session was renewed
+		case err != nil || removed < clearBatch:
 			return err
 		}
 	}
@@ -374,8 +390,12 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64,
 }
 
 // failed says where an error of the database comes from. Values are parameters, and
-// no driver repeats those in an error.
+// no driver repeats those in an error; pq repeats the address with the password, if it
+// can't be parsed.
 func failed(ctx context.Context, err error) error {
+	if address := new(url.Error); errors.As(err, &address) {
+		err = address.Err
+	}
 	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
 		return fmt.Errorf("dbstore: %w: %w", cause, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -230,8 +231,7 @@ func visitContext(ctx context.Context, store *Store, cookie string, handler func
 	return w.Result()
 }
 
-// What the row says of the end of the session counts, too: an administrator can
-// bring it forward.
+// What the row says of the end of the session counts, too.
 func TestExpireDateCounts(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		store := newStore(t, d.open(t))
@@ -252,7 +252,47 @@ func TestExpireDateCounts(t *testing.T) {
 			require.ErrorIs(t, s.Refused(), cookiestore.ErrExpired)
 		}, at(end.Add(time.Microsecond)))
 		require.Equal(t, -1, resp.Cookies()[0].MaxAge, "the cookie is worth nothing any more")
+
+		resp = visit(t, store, key, func(s *cookiestore.Session) {
+			s.Set("a", 2)
+			store.sql(t, "UPDATE {table} SET expire_date = ?", store.dialect.time(now.Add(-time.Second)))
+		}, at(now))
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode, "what is over meanwhile is not brought back")
 	})
+}
+
+// A row is in another state if one letter of it is another, whatever the collation.
+func TestVersionIsComparedExactly(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		store := newStore(t, d.open(t))
+		now := time.Now()
+		key := store.insert(t, `{"a":1}`, now, time.Hour)
+		rec, err := store.Load(t.Context(), "sessionid", key)
+		require.NoError(t, err)
+		rec.Cookie, rec.Version = key, strings.ToLower(rec.Version)
+		_, _, err = store.Save(t.Context(), "sessionid", rec)
+		require.ErrorIs(t, err, cookiestore.ErrConflict)
+		require.ErrorIs(t, store.Delete(t.Context(), "sessionid", key, rec.Version), cookiestore.ErrConflict)
+		require.ErrorIs(t, store.Delete(t.Context(), "sessionid", newKey(), rec.Version), cookiestore.ErrConflict)
+		require.NoError(t, store.Delete(t.Context(), "sessionid", newKey(), ""))
+		require.Equal(t, 1, store.count(t))
+	})
+}
+
+// MySQL can be made to keep text in wide characters.
+func TestWideCharacters(t *testing.T) {
+	store := newStore(t, open(t, "mysql", mysqlDSN(t)))
+	store.sql(t, "ALTER TABLE {table} CONVERT TO CHARACTER SET utf16")
+	key := store.insert(t, `{"a":1}`, time.Now(), time.Hour)
+	resp := visit(t, store, key, func(s *cookiestore.Session) { s.Set("a", 2) })
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, 2, s.Get("a")) })
+}
+
+func TestErrorsHoldNoPassword(t *testing.T) {
+	_, err := url.Parse("postgres://u:hunter2@127.0.0.1:notaport/x") // as pq reports it
+	require.ErrorContains(t, err, "hunter2")
+	requireDiscreet(t, failed(t.Context(), fmt.Errorf("parse: %w", err)), "hunter2")
 }
 
 func TestRowsOfOthers(t *testing.T) {
@@ -339,7 +379,7 @@ func TestLargeSessions(t *testing.T) {
 		key := store.insert(t, `{"a":"`+noise+`"}`, time.Now(), time.Hour)
 		visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, noise, s.Get("a")) })
 
-		_, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"huge":"` + strings.Repeat("x", 16<<20) + `"}`})
+		_, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"huge":"` + strings.Repeat("x", 16<<20) + `"}`})
 		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
 		require.ErrorContains(t, err, `"huge"`)
 	})

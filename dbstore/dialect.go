@@ -43,7 +43,7 @@ type dialect struct {
 	dataType  string // of session_data
 	timeType  string // of expire_date
 	timeText  string // reads a time as text; %s is the column
-	sameData  string // a parameter to compare session_data with, byte for byte
+	sameData  string // compares session_data with a parameter, byte for byte
 	timeAsArg func(time.Time) any
 
 	begin   string // the first statement of the transaction that makes the table
@@ -60,7 +60,7 @@ var dialects = map[Dialect]*dialect{
 		dataType:  "text",
 		timeType:  "datetime",
 		timeText:  "CAST(%s AS TEXT)",
-		sameData:  "?",
+		sameData:  "{data} = ?",
 		timeAsArg: timeAsText,
 	},
 	PostgreSQL: {
@@ -71,20 +71,21 @@ var dialects = map[Dialect]*dialect{
 		dataType:  "text",
 		timeType:  "timestamp with time zone",
 		timeText:  "%s",
-		sameData:  "?",
+		sameData:  "{data} = ?",
 		timeAsArg: func(t time.Time) any { return t.UTC() },
 		// IF NOT EXISTS alone fails where two make the table at once.
 		begin: "SELECT pg_advisory_xact_lock(7306085893296906784)", // a number of our own
 		like:  "varchar_pattern_ops",
 	},
 	MySQL: {
-		name:      "MySQL",
-		drivers:   []string{"*mysql.MySQLDriver"},
-		quote:     "`",
-		dataType:  "longtext",
-		timeType:  "datetime(6)",
-		timeText:  "CAST(%s AS CHAR)",
-		sameData:  "CAST(? AS BINARY)", // the column's collation may ignore case
+		name:     "MySQL",
+		drivers:  []string{"*mysql.MySQLDriver"},
+		quote:    "`",
+		dataType: "longtext",
+		timeType: "datetime(6)",
+		timeText: "CAST(%s AS CHAR)",
+		// The column's collation may ignore case, and its characters be wide.
+		sameData:  "CONVERT({data} USING utf8mb4) = CAST(? AS BINARY)",
 		timeAsArg: timeAsText,
 		inline:    true,
 		limited:   true,
@@ -151,13 +152,13 @@ type queries struct {
 
 func (d *dialect) queries(table string) queries {
 	q := func(query string) string {
+		query = strings.ReplaceAll(query, "{same}", d.sameData)
 		query = strings.NewReplacer(
 			"{table}", d.quoted(table),
 			"{key}", d.quoted("session_key"),
 			"{data}", d.quoted("session_data"),
 			"{date}", d.quoted("expire_date"),
 			"{date as text}", fmt.Sprintf(d.timeText, d.quoted("expire_date")),
-			"{same}", d.sameData,
 		).Replace(query)
 		if !d.numbered {
 			return query
@@ -172,10 +173,10 @@ func (d *dialect) queries(table string) queries {
 		probe:       q("SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"),
 		load:        q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
 		insert:      q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
-		update:      q("UPDATE {table} SET {data} = ?, {date} = ? WHERE {key} = ? AND {data} = {same}"),
-		cycle:       q("UPDATE {table} SET {key} = ?, {data} = ?, {date} = ? WHERE {key} = ? AND {data} = {same}"),
+		update:      q("UPDATE {table} SET {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
+		cycle:       q("UPDATE {table} SET {key} = ?, {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
 		remove:      q("DELETE FROM {table} WHERE {key} = ?"),
-		removeState: q("DELETE FROM {table} WHERE {key} = ? AND {data} = {same}"),
+		removeState: q("DELETE FROM {table} WHERE {key} = ? AND {same}"),
 	}
 	batch := " ORDER BY {date} LIMIT " + strconv.Itoa(clearBatch)
 	if d.limited {

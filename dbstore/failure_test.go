@@ -215,6 +215,7 @@ type cable struct {
 	mu       sync.Mutex
 	conns    []net.Conn
 	dead     bool
+	cutReply bool
 	to       string
 }
 
@@ -238,14 +239,14 @@ func newCable(t *testing.T, to string) *cable {
 			c.mu.Lock()
 			c.conns = append(c.conns, here, there)
 			c.mu.Unlock()
-			go c.carry(here, there)
-			go c.carry(there, here)
+			go c.carry(here, there, true)
+			go c.carry(there, here, false)
 		}
 	}()
 	return c
 }
 
-func (c *cable) carry(to, from net.Conn) {
+func (c *cable) carry(to, from net.Conn, isReply bool) {
 	defer to.Close()
 	buf := make([]byte, 4096)
 	for {
@@ -254,10 +255,15 @@ func (c *cable) carry(to, from net.Conn) {
 			return
 		}
 		c.mu.Lock()
-		dead := c.dead
+		dead, cut := c.dead, c.cutReply && isReply
 		c.mu.Unlock()
-		if dead {
+		switch {
+		case dead:
 			continue // neither side learns of it
+		case cut:
+			c.setCutReply(false)
+			c.cut()
+			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
@@ -272,6 +278,14 @@ func (c *cable) cut() {
 		conn.Close()
 	}
 	c.conns = nil
+}
+
+// setCutReply has the cable cut when the server answers next: it has then done what
+// it was asked to.
+func (c *cable) setCutReply(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cutReply = cut
 }
 
 func (c *cable) setDead(dead bool) {
@@ -327,6 +341,35 @@ func TestConnectionIsCut(t *testing.T) {
 				require.Equal(t, saved, s.Get("n"), "an error was no success, and none was an error")
 			})
 		}
+	})
+}
+
+// Where the reply to a statement is lost, nobody can know whether it was carried out.
+// It is an error, and the session is as before or as it was to be. Never is a statement
+// carried out twice, though some drivers try again what the server can't have seen.
+func TestReplyIsLost(t *testing.T) {
+	onEachServer(t, func(t *testing.T, d database) {
+		db, cable := throughCable(t, d)
+		store := newStore(t, db)
+		key := store.insert(t, `{"n":0}`, time.Now(), time.Hour)
+		for range 5 {
+			var failure error
+			var before int
+			resp := visit(t, store, key, func(s *cookiestore.Session) {
+				before = cookiestore.Get(s, "n", -1)
+				s.Set("n", before+1)
+				cable.setCutReply(true)
+			}, saveErrors(&failure))
+			possible := []int{before + 1}
+			if failure != nil {
+				requireUnavailable(t, resp)
+				possible = append(possible, before)
+			}
+			visit(t, store, key, func(s *cookiestore.Session) { require.Contains(t, possible, s.Get("n")) })
+			visit(t, store, "", func(s *cookiestore.Session) { s.Set("n", 1); cable.setCutReply(true) }, saveErrors(&failure))
+			cable.setCutReply(false)
+		}
+		require.LessOrEqual(t, store.count(t), 6, "five may have been made, and none of them twice")
 	})
 }
 
@@ -393,6 +436,11 @@ func TestReadOnlyDatabase(t *testing.T) {
 			requireDiscreet(t, failure, key, string(testKey))
 		}
 		require.ErrorContains(t, store.ClearExpired(t.Context()), "dbstore: ")
+		var failure error
+		resp = visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("n")) },
+			saveErrors(&failure), cookiestore.WithSaveEveryRequest())
+		require.Equal(t, http.StatusOK, resp.StatusCode, "a renewal that fails spoils no page")
+		require.NoError(t, failure)
 
 		_, err = db.ExecContext(t.Context(), readOnly[1])
 		require.NoError(t, err)
