@@ -121,7 +121,7 @@ func (s *starter) start(ctx context.Context) (time.Duration, error) {
 }
 
 func coldstartReport(starters []*starter, count int) *report {
-	r := newReport("Bytes and starting time", "go run ./bench coldstart")
+	r := newReport("Bytes and starting time")
 	r.para("Three servers of one page, with net/http: without sessions, with cookiestore, and with %s. They are "+
 		"built with `-trimpath -ldflags='-s -w'`. The time is from starting the process to the answer to its first request, which begins "+
 		"a session. All are started in turn, %d times each; a time is the median, and what it is more is the median of the "+

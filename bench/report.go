@@ -17,7 +17,8 @@ import (
 type report struct{ bytes.Buffer }
 
 // newReport begins a page that says which command made it, when and where.
-func newReport(title, command string) *report {
+func newReport(title string) *report {
+	command := strings.Join(append([]string{"go run ./bench"}, os.Args[1:]...), " ")
 	r := &report{}
 	r.para("<!-- Made by `%s`. Changes by hand are lost. -->", command)
 	r.para("# %s", title)

@@ -133,7 +133,7 @@ func find(cases []*speedCase, peer, op string, size int) *speedCase {
 }
 
 func speedReport(cases []*speedCase, round time.Duration, count int) *report {
-	r := newReport("What a session costs in a request", "go run ./bench speed")
+	r := newReport("What a session costs in a request")
 	r.para("The time that a handler with its session takes, called without a server, and its allocations. "+
 		"The sessions have %d, %d and %d bytes of JSON. All peers run %s in each of %d rounds, one after the other; "+
 		"a time is the median of the rounds, followed by how far the fastest and the slowest were off it. "+

@@ -194,8 +194,7 @@ func storeNames(bouts []*bout) (names []string) {
 }
 
 func storesReport(bouts []*bout, footprints []footprint, about, left []string, round time.Duration, count int) *report {
-	const command = "go run ./bench stores"
-	r := newReport("Cookies and databases", command)
+	r := newReport("Cookies and databases")
 	r.para("One page behind each store, with the same sessions. Each store has a server process of its own; the clients are "+
 		"in another process on the same machine, and so are the databases. A client has one keep-alive connection over "+
 		"loopback and one session, and checks that each answer counts on from the one before. All stores are measured in "+
