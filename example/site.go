@@ -289,7 +289,7 @@ func badField(w http.ResponseWriter, field, format string, args ...any) {
 // notSaved answers where the session can't be loaded or saved. The error of one
 // that is too large names keys of the session, and no values.
 func notSaved(w http.ResponseWriter, _ *http.Request, err error) {
-	message, status := "The session could not be loaded or saved, and nothing was changed.", http.StatusInternalServerError
+	message, status := "The session could not be loaded or saved. Please try again.", http.StatusInternalServerError
 	switch {
 	case errors.Is(err, cookiestore.ErrTooLarge):
 		message += "\n" + err.Error()

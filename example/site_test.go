@@ -345,7 +345,7 @@ func TestSessionThatIsTooLargeIsNotSaved(t *testing.T) {
 	before := v.cookie()
 	status, header, body := v.do(v.request("POST", "/session", fields("op", "set", "key", "big", "value", `"`+noise(4000)+`"`)))
 	assert.Equal(t, http.StatusInternalServerError, status)
-	assert.Contains(t, body, "The session could not be loaded or saved, and nothing was changed.")
+	assert.Contains(t, body, "The session could not be loaded or saved. Please try again.")
 	assert.Contains(t, body, `largest keys: "big"`)
 	assert.Equal(t, "no-store", header.Get("Cache-Control"))
 	assert.Equal(t, before, v.cookie())

@@ -215,7 +215,7 @@ func inspectShowsTheRow(t *testing.T, on place) {
 		v.setCookie(key)
 		status, _, body := v.do(v.request("GET", "/inspect", nil))
 		assert.Equal(t, http.StatusInternalServerError, status)
-		assert.Equal(t, "The session could not be loaded or saved, and nothing was changed.\n", body)
+		assert.Equal(t, "The session could not be loaded or saved. Please try again.\n", body)
 		assert.Equal(t, key, v.cookie(), "the visitor keeps it for later")
 	})
 }
