@@ -1,6 +1,9 @@
 package cookiestore
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // The reasons for which a cookie is refused or a session can't be saved.
 // Test for them with [errors.Is]; the error that carries one says more.
@@ -109,14 +112,29 @@ func (e *cookieError) Cause() error     { return e.cause }
 // [ErrExpired] or [ErrFuture], and for those of codecs that say so with
 // securecookie's IsDecode method.
 func IsRefused(err error) bool {
-	var e interface{ IsDecode() bool }
-	if errors.As(err, &e) && e.IsDecode() {
+	if isDecode(err) {
 		return true
 	}
 	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrFuture} {
 		if errors.Is(err, reason) {
 			return true
 		}
+	}
+	return false
+}
+
+// isDecode looks for an IsDecode method that says true. It is what errors.As would
+// be used for, but without package reflect's half of it, which only that needs.
+func isDecode(err error) bool {
+	switch e := err.(type) {
+	case nil:
+		return false
+	case interface{ IsDecode() bool }:
+		return e.IsDecode()
+	case interface{ Unwrap() error }:
+		return isDecode(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), isDecode)
 	}
 	return false
 }

@@ -33,18 +33,17 @@ func splitObject(text string) ([]member, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("not UTF-8")
 	}
-	p := parser{text: text}
-	p.space()
-	if !p.take('{') {
+	i := skipSpace(text, 0)
+	if i == len(text) || text[i] != '{' {
 		return nil, errors.New("not a JSON object")
 	}
-	members := make([]member, 0, 8)
+	var few [8]member
+	members := few[:0]
 	var places map[string]int // made only for large dictionaries
-	p.space()
-	for !p.take('}') {
-		m, err := p.member()
-		if err != nil {
-			return nil, err
+	for i = skipSpace(text, i+1); i < len(text) && text[i] == '"'; {
+		m, end := memberAt(text, i)
+		if end < 0 {
+			return nil, notJSON(text, ^end)
 		}
 		if i := place(members, places, m.key); i >= 0 {
 			members[i].value = m.value
@@ -52,21 +51,20 @@ func splitObject(text string) ([]member, error) {
 			members = append(members, m)
 			places = remember(members, places)
 		}
-		p.space()
-		if p.take(',') {
-			p.space()
-			if p.peek() != '"' {
-				return nil, p.fail()
-			}
-		} else if p.peek() != '}' {
-			return nil, p.fail()
+		if i = skipSpace(text, end); i == len(text) || text[i] != ',' {
+			break
+		}
+		if i = skipSpace(text, i+1); i == len(text) || text[i] != '"' {
+			return nil, notJSON(text, i)
 		}
 	}
-	p.space()
-	if p.at != len(text) {
+	if i == len(text) || text[i] != '}' {
+		return nil, notJSON(text, i)
+	}
+	if skipSpace(text, i+1) != len(text) {
 		return nil, errors.New("bytes after the JSON object")
 	}
-	return members, nil
+	return slices.Clone(members), nil
 }
 
 // fewMembers is up to how many members a search from the front is the fastest.
@@ -153,216 +151,219 @@ func byKey(members []member) map[string]string {
 	return values
 }
 
-// parser checks JSON from front to back. Its input is UTF-8.
-type parser struct {
-	text string
-	at   int
-}
+// The functions below check JSON, in UTF-8, from front to back. Each takes where
+// something begins and returns where it ends; or, if it isn't there, the complement of
+// where the text is not JSON, which is negative.
 
-func (p *parser) fail() error {
-	if p.at >= len(p.text) {
+// tooDeep stands for a place where JSON nests deeper than maxDepth.
+const tooDeep = math.MaxInt
+
+func notJSON(text string, at int) error {
+	switch {
+	case at == tooDeep:
+		return fmt.Errorf("JSON nests deeper than %d", maxDepth)
+	case at >= len(text):
 		return errors.New("JSON is cut short")
 	}
-	return fmt.Errorf("not JSON at byte %d", p.at)
+	return fmt.Errorf("not JSON at byte %d", at)
 }
 
-// peek returns the next byte, or 0 at the end, which no JSON has outside a
-// string's escapes.
-func (p *parser) peek() byte {
-	if p.at < len(p.text) {
-		return p.text[p.at]
+func skipSpace(text string, i int) int {
+	for i < len(text) && text[i] <= ' ' && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
+		i++
 	}
-	return 0
+	return i
 }
 
-func (p *parser) take(c byte) bool {
-	if p.peek() == c && p.at < len(p.text) {
-		p.at++
-		return true
+// memberAt returns the member at i, which is a quote.
+func memberAt(text string, i int) (m member, end int) {
+	if end = skipString(text, i); end < 0 {
+		return m, end
 	}
-	return false
-}
-
-func (p *parser) space() {
-	for p.at < len(p.text) {
-		switch p.text[p.at] {
-		case ' ', '\t', '\n', '\r':
-			p.at++
-		default:
-			return
-		}
-	}
-}
-
-func (p *parser) member() (m member, err error) {
-	start := p.at
-	if err = p.string(); err != nil {
-		return m, err
-	}
-	m.token = p.text[start:p.at]
+	m.token = text[i:end]
 	m.key = decodeKey(m.token)
-	p.space()
-	if !p.take(':') {
-		return m, p.fail()
+	if i = skipColon(text, end); i < 0 {
+		return m, i
 	}
-	p.space()
-	start = p.at
-	err = p.value(2)
-	m.value = p.text[start:p.at]
-	return m, err
+	end = skipValue(text, i, 2)
+	if end > 0 {
+		m.value = text[i:end]
+	}
+	return m, end
 }
 
-func (p *parser) value(depth int) error {
-	switch c := p.peek(); c {
-	case '"':
-		return p.string()
-	case '{', '[':
-		if depth > maxDepth {
-			return fmt.Errorf("JSON nests deeper than %d", maxDepth)
-		}
-		if c == '{' {
-			return p.object(depth)
-		}
-		return p.array(depth)
-	case 't':
-		return p.literal("true")
-	case 'f':
-		return p.literal("false")
-	case 'n':
-		return p.literal("null")
-	default:
-		return p.number()
+// skipColon returns where the value after a key begins.
+func skipColon(text string, i int) int {
+	i = skipSpace(text, i)
+	if i == len(text) || text[i] != ':' {
+		return ^i
 	}
+	return skipSpace(text, i+1)
 }
 
-func (p *parser) literal(word string) error {
-	if !strings.HasPrefix(p.text[p.at:], word) {
-		return p.fail()
+func skipValue(text string, i, depth int) int {
+	if i == len(text) {
+		return ^i
 	}
-	p.at += len(word)
-	return nil
+	switch c := text[i]; {
+	case c == '"':
+		return skipString(text, i)
+	case (c == '{' || c == '[') && depth > maxDepth:
+		return ^tooDeep
+	case c == '{':
+		return skipObject(text, i, depth)
+	case c == '[':
+		return skipArray(text, i, depth)
+	case c == 't':
+		return skipWord(text, i, "true")
+	case c == 'f':
+		return skipWord(text, i, "false")
+	case c == 'n':
+		return skipWord(text, i, "null")
+	}
+	return skipNumber(text, i)
 }
 
-func (p *parser) object(depth int) error {
-	p.at++
-	p.space()
-	if p.take('}') {
-		return nil
+func skipWord(text string, i int, word string) int {
+	if !strings.HasPrefix(text[i:], word) {
+		return ^i
+	}
+	return i + len(word)
+}
+
+func skipObject(text string, i, depth int) int {
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == '}' {
+		return i + 1
 	}
 	for {
-		if err := p.string(); err != nil {
-			return err
+		if i = skipString(text, i); i < 0 {
+			return i
 		}
-		p.space()
-		if !p.take(':') {
-			return p.fail()
+		if i = skipColon(text, i); i < 0 {
+			return i
 		}
-		p.space()
-		if err := p.value(depth + 1); err != nil {
-			return err
+		if i = skipValue(text, i, depth+1); i < 0 {
+			return i
 		}
-		p.space()
-		if p.take('}') {
-			return nil
+		i = skipSpace(text, i)
+		switch {
+		case i < len(text) && text[i] == '}':
+			return i + 1
+		case i == len(text) || text[i] != ',':
+			return ^i
 		}
-		if !p.take(',') {
-			return p.fail()
-		}
-		p.space()
+		i = skipSpace(text, i+1)
 	}
 }
 
-func (p *parser) array(depth int) error {
-	p.at++
-	p.space()
-	if p.take(']') {
-		return nil
+func skipArray(text string, i, depth int) int {
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == ']' {
+		return i + 1
 	}
 	for {
-		if err := p.value(depth + 1); err != nil {
-			return err
+		if i = skipValue(text, i, depth+1); i < 0 {
+			return i
 		}
-		p.space()
-		if p.take(']') {
-			return nil
+		i = skipSpace(text, i)
+		switch {
+		case i < len(text) && text[i] == ']':
+			return i + 1
+		case i == len(text) || text[i] != ',':
+			return ^i
 		}
-		if !p.take(',') {
-			return p.fail()
-		}
-		p.space()
+		i = skipSpace(text, i+1)
 	}
 }
 
-func (p *parser) string() error {
-	if !p.take('"') {
-		return p.fail()
+func skipString(text string, i int) int {
+	if i == len(text) || text[i] != '"' {
+		return ^i
 	}
-	for p.at < len(p.text) {
-		switch c := p.text[p.at]; {
-		case c == '"':
-			p.at++
-			return nil
-		case c == '\\':
-			if err := p.escape(); err != nil {
-				return err
+	for i++; i < len(text); i++ {
+		if !special[text[i]] {
+			continue
+		}
+		switch text[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			if i = skipEscape(text, i); i < 0 {
+				return i
 			}
-		case c < ' ':
-			return p.fail()
 		default:
-			p.at++
+			return ^i
 		}
 	}
-	return p.fail()
+	return ^i
 }
 
-func (p *parser) escape() error {
-	p.at++
-	switch p.peek() {
+// special has the bytes that don't stand for themselves in a JSON string.
+var special = byteSet(func(c byte) bool { return c < ' ' || c == '"' || c == '\\' })
+
+func byteSet(has func(byte) bool) (set [256]bool) {
+	for c := range set {
+		set[c] = has(byte(c))
+	}
+	return set
+}
+
+// skipEscape returns where the last character of an escape is.
+func skipEscape(text string, i int) int {
+	i++
+	if i == len(text) {
+		return ^i
+	}
+	switch text[i] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		p.at++
-		return nil
+		return i
 	case 'u':
-		p.at++
 		for range 4 {
-			c := p.peek()
-			if !isDigit(c) && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-				return p.fail()
+			if i++; i == len(text) || !isHex(text[i]) {
+				return ^i
 			}
-			p.at++
 		}
-		return nil
+		return i
 	}
-	return p.fail()
+	return ^i
 }
 
-func (p *parser) number() error {
-	p.take('-')
-	switch {
-	case p.take('0'):
-	case !p.digits():
-		return p.fail()
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }
+
+func skipNumber(text string, i int) int {
+	if i < len(text) && text[i] == '-' {
+		i++
 	}
-	if p.take('.') && !p.digits() {
-		return p.fail()
+	if i < len(text) && text[i] == '0' {
+		i++
+	} else if i = skipDigits(text, i); i < 0 {
+		return i
 	}
-	if p.take('e') || p.take('E') {
-		if !p.take('+') {
-			p.take('-')
-		}
-		if !p.digits() {
-			return p.fail()
+	if i < len(text) && text[i] == '.' {
+		if i = skipDigits(text, i+1); i < 0 {
+			return i
 		}
 	}
-	return nil
+	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
+		if i++; i < len(text) && (text[i] == '+' || text[i] == '-') {
+			i++
+		}
+		return skipDigits(text, i)
+	}
+	return i
 }
 
-// digits takes one digit or more.
-func (p *parser) digits() bool {
-	start := p.at
-	for isDigit(p.peek()) {
-		p.at++
+// skipDigits skips one digit or more.
+func skipDigits(text string, i int) int {
+	start := i
+	for i < len(text) && isDigit(text[i]) {
+		i++
 	}
-	return p.at > start
+	if i == start {
+		return ^i
+	}
+	return i
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -481,8 +482,7 @@ func isScalar(t reflect.Type) bool {
 // cause is kept but not quoted.
 func mismatch(value string, want reflect.Type, cause error) error {
 	detail := fmt.Sprintf("it holds %s, where %s is wanted", kindOf(value), want)
-	var field *json.UnmarshalTypeError
-	if errors.As(cause, &field) && field.Field != "" {
+	if field, ok := cause.(*json.UnmarshalTypeError); ok && field.Field != "" {
 		what, _, _ := strings.Cut(field.Value, " ")
 		detail = fmt.Sprintf("its field %s holds a %s, where %s is wanted", field.Field, what, field.Type)
 	}
@@ -764,16 +764,13 @@ func appendMarshaled(dst []byte, v any) ([]byte, error) {
 type marshalError struct{ cause error }
 
 func (e *marshalError) Error() string {
-	var kind *json.UnsupportedTypeError
-	var value *json.UnsupportedValueError
-	var own *json.MarshalerError
-	switch {
-	case errors.As(e.cause, &kind):
-		return fmt.Sprintf("JSON has no %s", kind.Type)
-	case errors.As(e.cause, &value):
+	switch cause := e.cause.(type) {
+	case *json.UnsupportedTypeError:
+		return fmt.Sprintf("JSON has no %s", cause.Type)
+	case *json.UnsupportedValueError:
 		return "JSON has no infinity, no NaN and no cycles"
-	case errors.As(e.cause, &own):
-		return fmt.Sprintf("MarshalJSON of %s failed or made no valid JSON", own.Type)
+	case *json.MarshalerError:
+		return fmt.Sprintf("MarshalJSON of %s failed or made no valid JSON", cause.Type)
 	}
 	return "encoding/json failed"
 }

@@ -2,7 +2,6 @@ package cookiestore
 
 import (
 	"bytes"
-	"cmp"
 	"compress/zlib"
 	"encoding/base64"
 	"fmt"
@@ -26,7 +25,7 @@ const (
 )
 
 // b64 refuses padding and stray bits in the last character. It skips line
-// breaks, as all of encoding/base64 does, so appendDecoded looks for them.
+// breaks, as all of encoding/base64 does, so appendBase64 looks for them.
 var b64 = base64.RawURLEncoding.Strict()
 
 // compressionMark stands before the base64 of a zlib stream.
@@ -54,6 +53,9 @@ func (buf *buffer) free() {
 
 // appendPayload appends the payload of data to dst, deflated if that is worth it.
 func appendPayload(dst, data []byte, threshold int) []byte {
+	if threshold < 0 || len(data) <= threshold {
+		return b64.AppendEncode(dst, data)
+	}
 	packed := getBuffer()
 	defer packed.free()
 	var ok bool
@@ -82,23 +84,28 @@ func appendDeflated(dst, data []byte, threshold int) ([]byte, bool) {
 // appendDecoded appends the data of a payload to dst. It refuses what inflates
 // to more than limit bytes, having held no more than that in memory.
 func appendDecoded(dst, payload []byte, limit int) ([]byte, error) {
-	if bytes.ContainsAny(payload, "\r\n") {
-		return dst, refuse(ErrMalformed, "line break in the payload")
-	}
 	if len(payload) == 0 || payload[0] != compressionMark {
-		data, err := b64.AppendDecode(dst, payload)
-		if err != nil {
-			return dst, refuse(ErrMalformed, "payload is not base64url")
-		}
-		return data, nil
+		return appendBase64(dst, payload)
 	}
 	packed := getBuffer()
 	defer packed.free()
 	var err error
-	if packed.b, err = b64.AppendDecode(packed.b, payload[1:]); err != nil {
-		return dst, refuse(ErrMalformed, "payload is not base64url")
+	if packed.b, err = appendBase64(packed.b, payload[1:]); err != nil {
+		return dst, err
 	}
 	return appendInflated(dst, packed.b, limit)
+}
+
+// appendBase64 appends what the text stands for to dst.
+func appendBase64(dst, text []byte) ([]byte, error) {
+	data, err := b64.AppendDecode(dst, text)
+	switch {
+	case err != nil:
+		return dst, refuse(ErrMalformed, "payload is not base64url")
+	case len(data)-len(dst) != b64.DecodedLen(len(text)):
+		return dst, refuse(ErrMalformed, "line break in the payload") // it skips them
+	}
+	return data, nil
 }
 
 // deflater is a zlib writer with its output, about a megabyte: worth pooling.
@@ -194,18 +201,25 @@ func tooLarge(size int, data []byte) error {
 		"cookie would have %d bytes of name and value, and browsers keep %d; %s", size, MaxCookieSize, largest(string(data)))}
 }
 
+func (m member) size() int { return len(m.token) + len(m.value) }
+
 // largest names the keys that take the most room.
 func largest(data string) string {
 	members, err := splitObject(data)
 	if err != nil || len(members) == 0 {
 		return "it has no keys to leave out"
 	}
-	slices.SortStableFunc(members, func(a, b member) int {
-		return cmp.Compare(len(b.token)+len(b.value), len(a.token)+len(a.value))
-	})
 	var parts []string
-	for _, m := range members[:min(3, len(members))] {
-		parts = append(parts, fmt.Sprintf("%q (%d bytes)", m.key, len(m.token)+len(m.value)))
+	for len(parts) < 3 && len(members) > 0 {
+		i := 0
+		for j, m := range members {
+			if m.size() > members[i].size() {
+				i = j
+			}
+		}
+		m := members[i]
+		members = slices.Delete(members, i, i+1)
+		parts = append(parts, fmt.Sprintf("%q (%d bytes)", m.key, m.size()))
 	}
 	return "largest keys: " + strings.Join(parts, ", ")
 }
