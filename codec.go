@@ -20,7 +20,7 @@ var _ Codec = (*Signer)(nil)
 // A codec is what a CookieStore needs of one: the time of signing, too.
 type codec interface {
 	load(name, value string, maxInflated int) (Record, error)
-	save(name string, data []byte, at time.Time, compressOver int) (string, error)
+	append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error)
 }
 
 // signerCodec is the store's own format.
@@ -33,22 +33,22 @@ func (c signerCodec) load(name, value string, maxInflated int) (Record, error) {
 
 // open is load, and tells which key signed.
 func (c signerCodec) open(name, value string, maxInflated int) (Record, int, error) {
-	buf, data := getBuffer(), getBuffer()
+	buf := getBuffer()
 	defer buf.free()
-	defer data.free()
 	buf.b = append(buf.b, value...)
 	v, err := c.verify(name, buf.b)
 	if err != nil {
 		return Record{}, -1, err
 	}
-	if data.b, err = appendDecoded(data.b, v.payload, maxInflated); err != nil {
+	if buf.b, err = appendDecoded(buf.b, v.payload, maxInflated); err != nil {
 		return Record{}, -1, err
 	}
-	return Record{Data: string(data.b), Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
+	data := string(buf.b[len(value):])
+	return Record{Data: data, Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
 }
 
-func (c signerCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {
-	return c.signData(name, data, at, compressOver), nil
+func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
+	return c.appendSigned(dst, name, data, at, compressOver), nil
 }
 
 // foreignCodec wraps a Codec that can't tell when it signed. Its values are
@@ -76,7 +76,7 @@ func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) 
 	return Record{Data: string(data), Saved: time.Unix(at, 0)}, nil
 }
 
-func (c foreignCodec) save(name string, data []byte, at time.Time, compressOver int) (string, error) {
+func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
 	text := append(appendBase62(nil, max(at.Unix(), 0)), ':')
 	if packed, ok := appendDeflated(append(text, compressionMark), data, compressOver); ok {
 		text = packed
@@ -85,10 +85,10 @@ func (c foreignCodec) save(name string, data []byte, at time.Time, compressOver 
 	}
 	value, err := c.Encode(name, text)
 	if err != nil {
-		return "", &cookieError{class: usageError, detail: fmt.Sprintf(
+		return dst, &cookieError{class: usageError, detail: fmt.Sprintf(
 			"codec can't encode a session of %d bytes: %v; %s", len(data), err, largest(string(data))), cause: err}
 	}
-	return value, nil
+	return append(dst, value...), nil
 }
 
 // loadLegacy tries the codecs in turn on a cookie that isn't in the store's own

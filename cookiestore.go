@@ -337,6 +337,16 @@ func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error
 // Save returns the value of the cookie that holds the session. A session that
 // does not fit is [ErrTooLarge], in an error that names its largest keys.
 func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, version string, err error) {
+	buf := getBuffer()
+	defer buf.free()
+	if buf.b, err = c.appendValue(buf.b, name, rec); err != nil {
+		return "", "", err
+	}
+	return string(buf.b), "", nil
+}
+
+// appendValue appends the value of the cookie that holds the session to dst.
+func (c *CookieStore) appendValue(dst []byte, name string, rec Record) ([]byte, error) {
 	data := getBuffer()
 	defer data.free()
 	if c.signer != nil && c.signer.ascii {
@@ -345,16 +355,17 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, v
 		data.b = append(data.b, rec.Data...)
 	}
 	if err := checkReadable(data.b, c.maxInflated); err != nil {
-		return "", "", err
+		return dst, err
 	}
-	value, err = c.codec.save(name, data.b, rec.Saved, c.compressOver)
+	start := len(dst)
+	dst, err := c.codec.append(dst, name, data.b, rec.Saved, c.compressOver)
 	if err != nil {
-		return "", "", err
+		return dst, err
 	}
-	if size := len(name) + len(value); size > MaxCookieSize {
-		return "", "", tooLarge(size, data.b)
+	if size := len(name) + len(dst) - start; size > MaxCookieSize {
+		return dst, tooLarge(size, data.b)
 	}
-	return value, "", nil
+	return dst, nil
 }
 
 // Delete has nothing to do: the cookie is all there is.

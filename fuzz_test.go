@@ -51,7 +51,8 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("%d bytes inflated", len(rec.Data))
 		}
 		rec.Saved = time.Time{}
-		found, err := defaultPolicy.restore(rec)
+		found := new(contents)
+		err = defaultPolicy.restore(rec, found)
 		s := Session{contents: found}
 		switch {
 		case err == nil && !json.Valid([]byte(rec.Data)):
@@ -137,7 +138,8 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, program []byte, start string) {
 		var s Session
 		model := map[string]any{}
-		if found, err := defaultPolicy.restore(Record{Data: start}); err == nil {
+		found := new(contents)
+		if err := defaultPolicy.restore(Record{Data: start}, found); err == nil {
 			s.contents = found
 			if strings.Contains(start, `\u`) || json.Unmarshal([]byte(start), &model) != nil {
 				return

@@ -21,6 +21,7 @@ import (
 // A Manager is safe for concurrent use.
 type Manager struct {
 	store        Store
+	signs        bool        // the store is one that signs with a Signer
 	cookie       http.Cookie // a cookie without value and times
 	attributes   string      // "; Path=/; HttpOnly..." of cookie
 	rules        policy
@@ -139,11 +140,36 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	// net/http writes name=value and then the attributes.
-	line := m.cookie
-	line.Value = "v"
-	_, m.attributes, _ = strings.Cut(line.String(), "=v")
+	own, ok := store.(*CookieStore)
+	m.signs = ok && own.signer != nil
+	m.attributes = attributesOf(&m.cookie)
 	return m, nil
+}
+
+// attributesOf writes the attributes that don't change, as net/http does.
+func attributesOf(c *http.Cookie) string {
+	all := "; Path=" + c.Path
+	if c.Domain != "" {
+		all += "; Domain=" + strings.TrimPrefix(c.Domain, ".")
+	}
+	if c.HttpOnly {
+		all += "; HttpOnly"
+	}
+	if c.Secure {
+		all += "; Secure"
+	}
+	switch c.SameSite {
+	case http.SameSiteLaxMode:
+		all += "; SameSite=Lax"
+	case http.SameSiteStrictMode:
+		all += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		all += "; SameSite=None"
+	}
+	if c.Partitioned {
+		all += "; Partitioned"
+	}
+	return all
 }
 
 func replyNotSaved(w http.ResponseWriter, _ *http.Request, err error) {
@@ -201,19 +227,19 @@ func (m *Manager) check() error {
 // in an API Gateway event, say, the cookies. Without a valid one it is empty
 // and new; the error is that of a store that failed.
 func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error) {
-	s := &Session{rules: &m.rules}
-	s.contents = m.load(ctx, cookies)
+	s := &Session{rules: &m.rules, contents: new(contents)}
+	m.load(ctx, cookies, s.contents)
 	return s, s.failure
 }
 
 // Save saves the session if it was changed or is due, by the rules that
 // [Middleware] follows, and returns the cookie to set: nil for none, one with a
 // negative MaxAge to delete the one that the visitor has. After an error nothing
-// is to be set. A renewal that fails is only logged. A response that depends on the session should have Vary: Cookie.
+// is to be set. A renewal that fails is only logged. A response that depends on the
+// session should have Vary: Cookie.
 func (m *Manager) Save(ctx context.Context, s *Session) (*http.Cookie, error) {
 	s.adopt(&m.rules)
-	now := m.rules.now()
-	set, err := m.save(ctx, s, now)
+	set, err := m.save(ctx, s)
 	if err != nil || !set.due {
 		return nil, err
 	}
@@ -241,23 +267,23 @@ func (m *Manager) log(ctx context.Context, level slog.Level, what string, err er
 // one for each path that leads here, and attackers any number.
 const maxDuplicates = 8
 
-// load returns the session of the first cookie that verifies. Browsers send the
+// load fills in the session of the first cookie that verifies. Browsers send the
 // one with the most specific path first.
-func (m *Manager) load(ctx context.Context, fields []string) (found contents) {
+func (m *Manager) load(ctx context.Context, fields []string, found *contents) {
 	tried := 0
 	for value := range cookieValues(fields, m.cookie.Name) {
 		if tried++; tried > maxDuplicates {
 			break
 		}
 		rec, err := m.store.Load(ctx, m.cookie.Name, value)
-		if err == nil {
-			var c contents
-			if c, err = m.rules.restore(rec); err == nil {
-				c.value, c.sent = value, true
-				return c
-			}
-		}
 		found.sent = true
+		if err == nil {
+			err = m.rules.restore(rec, found)
+		}
+		if err == nil {
+			found.value, found.refused = value, nil
+			return
+		}
 		if !IsRefused(err) {
 			found.failure = fmt.Errorf("session can't be loaded: %w", err)
 			break
@@ -269,7 +295,6 @@ func (m *Manager) load(ctx context.Context, fields []string) (found contents) {
 		}
 		m.log(ctx, level, "session cookie refused", err)
 	}
-	return found
 }
 
 // cookieValues iterates over the values of the cookies of a name, in order. It
@@ -292,23 +317,25 @@ func cookieValues(fields []string, name string) func(yield func(string) bool) {
 
 // setCookie is what a response does with the cookie.
 type setCookie struct {
-	due     bool // the rest counts
-	value   string
+	vary    bool      // it depends on it
+	due     bool      // it sets it, and the rest counts
+	line    string    // the Set-Cookie field
+	value   string    // of the cookie; a part of the line
 	age     int       // Max-Age; -1 for none
 	expires time.Time // where there is an age
 }
 
 // save has the store save the session, or delete it, if that is due. What was only
 // to be renewed needs no such success: the handler has changed nothing.
-func (m *Manager) save(ctx context.Context, s *Session, now time.Time) (setCookie, error) {
-	c, err := s.close(now, m.everyRequest)
-	if err != nil || c.what == keepCookie {
-		return setCookie{}, err
+func (m *Manager) save(ctx context.Context, s *Session) (set setCookie, err error) {
+	c, err := s.close(m.everyRequest)
+	if err == nil && c.what != keepCookie {
+		set, err = m.carryOut(ctx, s, c)
 	}
-	set, err := m.carryOut(ctx, s, c)
+	set.vary = c.accessed
 	if err != nil && c.what == saveSession && !c.modified {
 		m.log(ctx, slog.LevelError, "session not renewed", err)
-		return setCookie{}, nil
+		return setCookie{vary: c.accessed}, nil
 	}
 	return set, err
 }
@@ -322,22 +349,22 @@ const maxConflicts = 100
 // what other requests have done meanwhile.
 func (m *Manager) carryOut(ctx context.Context, s *Session, c closing) (setCookie, error) {
 	for conflicts := 0; ; conflicts++ {
-		set, err := m.try(ctx, s, c)
+		set, err := m.try(ctx, s, &c)
 		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
 			return set, err
 		}
 		if err := pause(ctx, conflicts); err != nil {
 			return setCookie{}, err
 		}
-		err = m.merge(ctx, s, c)
+		err = m.merge(ctx, s, &c)
 		switch {
 		case err == nil:
 		case c.what == endSession && errors.Is(err, ErrInterrupted):
-			return m.over(s, c), nil
+			return m.over(s, &c), nil
 		default:
 			return setCookie{}, err
 		}
-		if c, err = s.close(c.rec.Saved, m.everyRequest); err != nil || c.what == keepCookie {
+		if c, err = s.close(m.everyRequest); err != nil || c.what == keepCookie {
 			return setCookie{}, err
 		}
 	}
@@ -361,7 +388,7 @@ func pause(ctx context.Context, conflicts int) error {
 
 // try does what is to be done once. A session that was flushed is deleted first:
 // whatever comes then, the visitor is logged out.
-func (m *Manager) try(ctx context.Context, s *Session, c closing) (setCookie, error) {
+func (m *Manager) try(ctx context.Context, s *Session, c *closing) (setCookie, error) {
 	if c.left != "" {
 		if err := m.forget(ctx, c.left, ""); err != nil {
 			return setCookie{}, err
@@ -379,22 +406,39 @@ func (m *Manager) try(ctx context.Context, s *Session, c closing) (setCookie, er
 }
 
 // keep has the store save a session.
-func (m *Manager) keep(ctx context.Context, s *Session, c closing) (setCookie, error) {
-	rec := c.rec
-	value, version, err := m.store.Save(ctx, m.cookie.Name, rec)
+func (m *Manager) keep(ctx context.Context, s *Session, c *closing) (setCookie, error) {
+	set := setCookie{due: true, age: -1}
+	if !c.rec.BrowserClose {
+		left := c.rec.Expires.Sub(c.rec.Saved).Truncate(time.Second)
+		set.age = int(min(left/time.Second, math.MaxInt32))
+		set.expires = c.rec.Saved.Add(left)
+	}
+	line := getBuffer()
+	defer line.free()
+	line.b = append(append(line.b, m.cookie.Name...), '=')
+	start := len(line.b)
+	version, err := "", error(nil)
+	if own, ok := m.store.(*CookieStore); ok { // which spares a copy
+		line.b, err = own.appendValue(line.b, m.cookie.Name, c.rec)
+	} else {
+		var value string
+		value, version, err = m.store.Save(ctx, m.cookie.Name, c.rec)
+		line.b = append(line.b, value...)
+	}
 	if err != nil {
 		return setCookie{}, fmt.Errorf("session can't be saved: %w", err)
 	}
-	if err := checkValue(value); err != nil {
-		return setCookie{}, err
+	end := len(line.b)
+	if !m.signs { // a Signer writes base64 and colons
+		if err := checkValue(line.b[start:end]); err != nil {
+			return setCookie{}, err
+		}
 	}
-	s.kept(c, value, version)
-	if rec.BrowserClose {
-		return setCookie{due: true, value: value, age: -1}, nil
-	}
-	left := rec.Expires.Sub(rec.Saved).Truncate(time.Second)
-	age := int(min(left/time.Second, math.MaxInt32))
-	return setCookie{due: true, value: value, age: age, expires: rec.Saved.Add(left)}, nil
+	line.b = m.appendAttributes(line.b, set)
+	set.line = string(line.b)
+	set.value = set.line[start:end]
+	s.kept(c, set.value, version)
+	return set, nil
 }
 
 // forget has the store delete the session of a cookie that was good.
@@ -406,22 +450,24 @@ func (m *Manager) forget(ctx context.Context, value, version string) error {
 }
 
 // over notes that the store has the session no more, and deletes the cookie.
-func (m *Manager) over(s *Session, c closing) setCookie {
+func (m *Manager) over(s *Session, c *closing) setCookie {
 	s.kept(c, "", "")
-	return setCookie{due: true, expires: time.Unix(0, 0)}
+	set := setCookie{due: true, expires: time.Unix(0, 0)}
+	set.line = string(m.appendAttributes([]byte(m.cookie.Name+"="), set))
+	return set
 }
 
 // merge puts the session's changes on top of what the store has now. The error is
 // [ErrInterrupted] if it has none any more.
-func (m *Manager) merge(ctx context.Context, s *Session, c closing) error {
+func (m *Manager) merge(ctx context.Context, s *Session, c *closing) error {
 	rec, err := m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
 	var theirs contents
 	if err == nil {
-		theirs, err = m.rules.restore(rec)
+		err = m.rules.restore(rec, &theirs)
 	}
 	switch {
 	case err == nil:
-		s.rebase(c, theirs)
+		s.rebase(c, &theirs)
 		return nil
 	case errors.Is(err, ErrNoSession) || errors.Is(err, ErrExpired):
 		return &cookieError{class: usageError, reason: ErrInterrupted, detail: "it is not brought back, and the changes are lost"}
@@ -431,25 +477,44 @@ func (m *Manager) merge(ctx context.Context, s *Session, c closing) error {
 
 // checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as
 // a line break, with which a store could write fields of its own.
-func checkValue(value string) error {
+func checkValue(value []byte) error {
 	for i := range len(value) {
-		if c := value[i]; c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\' {
-			return &cookieError{class: internalError, detail: fmt.Sprintf("the store made a value that a cookie can't hold: byte %d is %#02x", i, c)}
+		if notInCookie[value[i]] {
+			return &cookieError{class: internalError, detail: fmt.Sprintf("the store made a value that a cookie can't hold: byte %d is %#02x", i, value[i])}
 		}
 	}
 	return nil
 }
 
-// appendSetCookie appends the value of a Set-Cookie field.
-func (m *Manager) appendSetCookie(dst []byte, set setCookie) []byte {
-	dst = append(dst, m.cookie.Name...)
-	dst = append(dst, '=')
-	dst = append(dst, set.value...)
+var notInCookie = byteSet(func(c byte) bool {
+	return c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\'
+})
+
+// appendAttributes appends what follows the value in a Set-Cookie field.
+func (m *Manager) appendAttributes(dst []byte, set setCookie) []byte {
 	if set.age >= 0 {
 		dst = append(dst, "; Expires="...)
-		dst = set.expires.UTC().AppendFormat(dst, http.TimeFormat)
+		dst = appendHTTPTime(dst, set.expires)
 		dst = append(dst, "; Max-Age="...)
 		dst = strconv.AppendInt(dst, int64(set.age), 10)
 	}
 	return append(dst, m.attributes...)
 }
+
+// appendHTTPTime appends t in http.TimeFormat, which takes time.Time.AppendFormat
+// three times as long.
+func appendHTTPTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(append(dst, t.Weekday().String()[:3]...), ", "...)
+	dst = append(appendTwo(dst, day), ' ')
+	dst = append(append(dst, month.String()[:3]...), ' ')
+	dst = append(appendTwo(appendTwo(dst, year/100), year%100), ' ')
+	dst = append(appendTwo(dst, hour), ':')
+	dst = append(appendTwo(dst, minute), ':')
+	return append(appendTwo(dst, second), " GMT"...)
+}
+
+// appendTwo appends the last two decimal digits of n.
+func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10%10), byte('0'+n%10)) }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Middleware gives every request a session from the store; handlers get it with
@@ -55,10 +56,9 @@ func Middleware(store Store, options ...Option) func(http.Handler) http.Handler 
 // Handler is [Middleware] for a Manager that is there already.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{inner: w, manager: m}
-		x.session.source, x.session.late, x.session.rules = x, x, &m.rules
-		x.ctx = sessionContext{Context: r.Context(), session: &x.session, name: m.cookie.Name}
-		x.request = r.WithContext(&x.ctx)
+		x := &exchange{inner: w, manager: m, parent: r.Context()}
+		x.session.host, x.session.rules = x, &m.rules
+		x.request = r.WithContext((*exchangeContext)(x))
 		defer x.handBack(r)
 		next.ServeHTTP(x, x.request)
 		x.finish()
@@ -109,28 +109,23 @@ type (
 type sessionContext struct {
 	context.Context
 	session *Session
-	name    string
 }
 
 func (c *sessionContext) Value(key any) any {
-	switch key := key.(type) {
-	case sessionKey:
+	if _, ok := key.(sessionKey); ok {
 		return c.session
-	case sessionName:
-		if string(key) == c.name {
-			return c.session
-		}
 	}
 	return c.Context.Value(key)
 }
 
 // An exchange is one request with its response. It is the ResponseWriter that
-// the handler sees, and holds all that the middleware needs, in one piece.
+// the handler sees, and holds all that the middleware needs, in one piece: each
+// request makes one.
 type exchange struct {
 	inner   http.ResponseWriter
 	request *http.Request
 	manager *Manager
-	ctx     sessionContext
+	parent  context.Context // of the request as it came
 	session Session
 
 	begun   bool  // the header has been decided on
@@ -139,8 +134,27 @@ type exchange struct {
 	fields  [2]string
 }
 
-func (x *exchange) load() contents {
-	return x.manager.load(x.ctx.Context, x.request.Header["Cookie"])
+// An exchangeContext is an exchange as the context of its request.
+type exchangeContext exchange
+
+func (c *exchangeContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
+func (c *exchangeContext) Done() <-chan struct{}       { return c.parent.Done() }
+func (c *exchangeContext) Err() error                  { return c.parent.Err() }
+
+func (c *exchangeContext) Value(key any) any {
+	switch key := key.(type) {
+	case sessionKey:
+		return &c.session
+	case sessionName:
+		if string(key) == c.manager.cookie.Name {
+			return &c.session
+		}
+	}
+	return c.parent.Value(key)
+}
+
+func (x *exchange) load(into *contents) {
+	x.manager.load(x.parent, x.request.Header["Cookie"], into)
 }
 
 func (x *exchange) lateChange(key string) {
@@ -148,7 +162,7 @@ func (x *exchange) lateChange(key string) {
 	if key != "" {
 		what = fmt.Sprintf("session key %q", key)
 	}
-	x.manager.log(x.ctx.Context, slog.LevelError, "session changed after the response began",
+	x.manager.log(x.parent, slog.LevelError, "session changed after the response began",
 		fmt.Errorf("cookiestore: a change of the %s is not saved", what))
 }
 
@@ -161,7 +175,9 @@ func (x *exchange) begin(status int) error {
 	x.begun = true
 	if status >= http.StatusInternalServerError {
 		x.session.abandon()
-		x.vary()
+		if x.session.Accessed() {
+			x.vary()
+		}
 		return nil
 	}
 	x.failed = errStorePanicked // unless it returns
@@ -170,7 +186,7 @@ func (x *exchange) begin(status int) error {
 		return nil
 	}
 	if status >= http.StatusBadRequest && x.session.toldWhy() {
-		x.manager.log(x.ctx.Context, slog.LevelError, "session not saved", x.failed)
+		x.manager.log(x.parent, slog.LevelError, "session not saved", x.failed)
 		x.failed = nil
 		return nil
 	}
@@ -188,25 +204,20 @@ func (x *exchange) finish() {
 
 // save saves the session, and adds the fields that say so to the header.
 func (x *exchange) save() error {
-	m := x.manager
-	set, err := m.save(x.ctx.Context, &x.session, m.rules.now())
-	x.vary()
+	set, err := x.manager.save(x.parent, &x.session)
+	if set.vary {
+		x.vary()
+	}
 	if err != nil || !set.due {
 		return err
 	}
-	line := getBuffer()
-	defer line.free()
-	line.b = m.appendSetCookie(line.b, set)
-	x.fields[0] = string(line.b)
+	x.fields[0] = set.line
 	x.addHeader("Set-Cookie", 0)
 	return nil
 }
 
-// vary says that the response depends on the cookie, if the session was used.
+// vary says that the response depends on the cookie.
 func (x *exchange) vary() {
-	if !x.session.Accessed() {
-		return
-	}
 	for _, line := range x.inner.Header()["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
@@ -232,7 +243,7 @@ func (x *exchange) addHeader(name string, i int) {
 // replyFailed logs the failure and answers in place of the handler.
 func (x *exchange) replyFailed() {
 	x.replied = true
-	x.manager.log(x.ctx.Context, slog.LevelError, "session not saved", x.failed)
+	x.manager.log(x.parent, slog.LevelError, "session not saved", x.failed)
 	h := x.inner.Header()
 	for _, name := range [...]string{ // what the handler said of its own answer
 		"Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",

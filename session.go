@@ -34,28 +34,26 @@ import (
 //
 // The zero value is an empty session. A Session is safe for concurrent use.
 type Session struct {
-	mu       sync.Mutex // guards the fields below; never held while other code runs
-	contents            // what the store has kept, with the changes since
+	mu        sync.Mutex // guards the fields below; never held while other code runs
+	*contents            // nil until the session is used: most requests do without
+	accessed  bool
+	closed    bool    // the response has begun
+	host      host    // nil without one
+	rules     *policy // nil means defaultPolicy
 
-	accessed, modified bool
-	changes            int  // how often it was modified
-	closedAt           int  // what changes was when it was closed
-	flushes            int  // how often it was flushed
-	newKey             bool // CycleKey or Flush was called
-	told               bool // the handler knows of an error
-	closed             bool // the response has begun
-
-	bad      map[string]error // why the values of these keys couldn't be set
-	lateKeys []string         // changed since closed; not reported yet
-
-	rules  *policy // nil means defaultPolicy
-	late   lateLog // told of changes that come too late
-	source source  // loads the contents at the first use; nil once it has
-
-	loading sync.Mutex // held while the source loads
+	loading sync.Mutex // held while the host loads
 }
 
-// contents is a session as a store has kept it.
+// A host is where a session lives: the middleware's side of a request.
+type host interface {
+	// load fills in what the store has kept, at the first use.
+	load(*contents)
+
+	// lateChange is told the key of a change that comes too late.
+	lateChange(key string)
+}
+
+// contents is a session as a store has kept it, with the changes since.
 type contents struct {
 	members []member
 	data    string // the JSON that members came from; "" once they differ
@@ -71,13 +69,16 @@ type contents struct {
 	resave  bool  // the store wants it saved again
 	refused error // why what the visitor sent was refused
 	failure error // of the store
+
+	modified bool
+	newKey   bool             // CycleKey was called
+	told     bool             // the handler knows of an error
+	changes  int              // how often it was modified
+	closedAt int              // what changes was when it was closed
+	flushes  int              // how often it was flushed
+	bad      map[string]error // why the values of these keys couldn't be set
+	lateKeys []string         // changed since it was closed; not reported yet
 }
-
-// A source loads a session.
-type source interface{ load() contents }
-
-// A lateLog is told the key of a change that comes too late.
-type lateLog interface{ lateChange(key string) }
 
 // FlashKey is the key under which flash messages wait, the one that
 // gorilla/sessions uses.
@@ -93,31 +94,35 @@ const (
 func (s *Session) open() {
 	s.mu.Lock()
 	s.accessed = true
-	if s.source == nil {
+	if s.contents != nil {
 		return
 	}
 	s.mu.Unlock()
 	s.load()
-	s.mu.Lock()
 }
 
-// load has the source fill the session, once.
+// load has the host fill in the session, once, and locks it.
 func (s *Session) load() {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	s.mu.Lock()
-	from := s.source
-	s.mu.Unlock()
-	if from == nil {
-		return // another goroutine was first
+	if s.contents != nil { // set under both locks: another goroutine was first
+		s.mu.Lock()
+		return
 	}
-	found := contents{failure: errStorePanicked}
+	found := new(contents)
+	returned := false
 	defer func() {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.contents, s.source = found, nil
+		s.contents = found
+		if !returned {
+			*found = contents{failure: errStorePanicked}
+			s.mu.Unlock()
+		}
 	}()
-	found = from.load()
+	if s.host != nil {
+		s.host.load(found)
+	}
+	returned = true
 }
 
 var errStorePanicked = errors.New("cookiestore: the store panicked")
@@ -128,7 +133,7 @@ func (s *Session) unlock() {
 	s.lateKeys = nil
 	s.mu.Unlock()
 	for _, key := range keys {
-		s.late.lateChange(key)
+		s.host.lateChange(key)
 	}
 }
 
@@ -145,7 +150,7 @@ func (s *Session) changed(key string) {
 	s.modified = true
 	s.changes++
 	s.data = ""
-	if s.closed && s.late != nil {
+	if s.closed && s.host != nil {
 		s.lateKeys = append(s.lateKeys, key)
 	}
 }
@@ -567,7 +572,7 @@ func (s *Session) Accessed() bool {
 func (s *Session) Modified() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modified
+	return s.contents != nil && s.modified
 }
 
 // SetModified has the session saved, and so its time begin anew, though nothing
@@ -737,15 +742,15 @@ func (s *Session) GoString() string { return s.String() }
 // struct or map with a session in it calls MarshalJSON and shows them.
 func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// restore returns the session that the store has kept, or why it is to be
-// refused.
-func (p *policy) restore(rec Record) (contents, error) {
-	c := contents{data: rec.Data, base: rec.Data, version: rec.Version, saved: rec.Saved, resave: rec.Resave, loaded: true}
-	var expiry Expiry
-	var err error
-	if c.members, expiry, err = parseData(rec.Data); err != nil {
-		return contents{}, err
+// restore fills c with the session that the store has kept, or returns why it is
+// to be refused.
+func (p *policy) restore(rec Record, c *contents) error {
+	members, expiry, err := parseData(rec.Data)
+	if err != nil {
+		return err
 	}
+	c.members, c.data, c.base, c.version = members, rec.Data, rec.Data, rec.Version
+	c.saved, c.resave, c.loaded = rec.Saved, rec.Resave, true
 	now := p.now()
 	if c.saved.IsZero() {
 		c.saved = now
@@ -754,9 +759,9 @@ func (p *policy) restore(rec Record) (contents, error) {
 		c.takeCreated()
 	}
 	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
-		return contents{}, err
+		*c = contents{sent: c.sent, refused: c.refused}
 	}
-	return c, nil
+	return err
 }
 
 // parseData takes a dictionary apart and finds its expiry, or refuses it.
@@ -812,7 +817,7 @@ func (s *Session) abandon() {
 func (s *Session) toldWhy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failure == nil && len(s.bad) > 0 && s.told
+	return s.contents != nil && s.failure == nil && len(s.bad) > 0 && s.told
 }
 
 // outcome is what becomes of a session at the end of a request.
@@ -830,25 +835,35 @@ type closing struct {
 	rec      Record // what to save, or of which session nothing is left
 	left     string // the cookie of a session that was flushed
 	flushes  int    // how often that had been
+	accessed bool   // the response depends on it
 	modified bool   // by the handler; otherwise it is only to be renewed
 }
 
-// close decides what becomes of the session, at now. Later changes are too late.
-// A session that nobody used is not even loaded, unless every request is to save
-// it.
-func (s *Session) close(now time.Time, everyRequest bool) (closing, error) {
+// close decides what becomes of the session. Later changes are too late. A session
+// that nobody used is not even loaded, unless every request is to save it.
+func (s *Session) close(everyRequest bool) (closing, error) {
 	if everyRequest {
 		s.open()
 	} else {
 		s.mu.Lock()
 	}
 	defer s.mu.Unlock()
-	s.closed, s.closedAt = true, s.changes
+	s.closed = true
+	c := closing{accessed: s.accessed}
+	if s.contents == nil {
+		return c, nil
+	}
+	s.closedAt = s.changes
 	if err := s.err(); err != nil {
-		return closing{}, err
+		return c, err
 	}
 	rules := s.policy()
-	c := closing{rec: Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}, left: s.left, flushes: s.flushes, modified: s.modified}
+	if !s.modified && !everyRequest && !s.resave && s.refused == nil && rules.renewal == 0 {
+		return c, nil // it was only read, as most are
+	}
+	now := rules.now()
+	c.rec = Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}
+	c.left, c.flushes, c.modified = s.left, s.flushes, s.modified
 	expiry := s.expiry()
 	end := s.endIfSaved(expiry, now)
 	empty := len(s.members) == 0 || end.Sub(now) < time.Second
@@ -878,7 +893,7 @@ func (s *Session) close(now time.Time, everyRequest bool) (closing, error) {
 
 // rebase puts the changes since the session was loaded on top of what the store
 // has now; or none of it, if the session was flushed since it was closed.
-func (s *Session) rebase(c closing, theirs contents) {
+func (s *Session) rebase(c *closing, theirs *contents) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flushes != c.flushes {
@@ -900,7 +915,7 @@ func (c *contents) isOver() bool {
 // kept makes the session one that the store has, under the cookie's new value, or
 // "" if it has none any more. What was changed while the store worked is still to
 // be saved.
-func (s *Session) kept(c closing, value, version string) {
+func (s *Session) kept(c *closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left, s.resave = "", false

@@ -163,7 +163,7 @@ func (s *Signer) Sign(name, payload string, at time.Time) string {
 	buf := getBuffer()
 	defer buf.free()
 	buf.b = append(buf.b, payload...)
-	buf.b = s.appendSignature(buf.b, name, at)
+	buf.b = s.appendSignature(buf.b, 0, name, at)
 	return string(buf.b)
 }
 
@@ -281,19 +281,25 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 func (s *Signer) signData(name string, data []byte, at time.Time, compressOver int) string {
 	buf := getBuffer()
 	defer buf.free()
-	buf.b = appendPayload(buf.b, data, compressOver)
-	buf.b = s.appendSignature(buf.b, name, at)
+	buf.b = s.appendSigned(buf.b, name, data, at, compressOver)
 	return string(buf.b)
 }
 
-// appendSignature appends ":" timestamp ":" signature to payload.
-func (s *Signer) appendSignature(payload []byte, name string, at time.Time) []byte {
-	dst := append(payload, ':')
+// appendSigned is signData, appended to dst.
+func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, compressOver int) []byte {
+	start := len(dst)
+	return s.appendSignature(appendPayload(dst, data, compressOver), start, name, at)
+}
+
+// appendSignature appends ":" timestamp ":" signature to the payload that begins at
+// start.
+func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Time) []byte {
+	dst = append(dst, ':')
 	dst = appendBase62(dst, max(at.Unix(), 0))
 	pool := s.keys.Load().derived(s, name)[0]
 	m := pool.Get().(*mac)
 	defer pool.Put(m)
-	signature := m.sign(dst)
+	signature := m.sign(dst[start:])
 	dst = append(dst, ':')
 	return append(dst, signature...)
 }
