@@ -57,7 +57,7 @@ func runColdstart(ctx context.Context, args []string) error {
 	}
 	r := coldstartReport(starters, *count)
 	fmt.Print(r.String())
-	return r.save(*dir, "coldstart.md")
+	return r.savePart(*dir, "performance.md", "coldstart")
 }
 
 // build builds the program as it would be shipped: stripped.

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,48 +54,47 @@ func must[T any](v T, err error) T {
 }
 
 // The floor is what the standard library takes for the work that a signed cookie
-// can't do without: http.Request.Cookie, base64, one HMAC to verify, and for a
-// change one HMAC to sign, base64 and http.SetCookie. It does not look into the
-// session, knows no expiry, and keeps its HMAC and its buffer for the next
-// request. Its cookie is the base64 of the HMAC followed by the JSON.
-type floor struct {
-	mac hash.Hash
-	buf []byte
-}
+// can't do without: http.Request.Cookie, one HMAC to verify, base64, and for a change
+// one HMAC to sign, base64 and http.SetCookie. Its cookie is as cookiestore's,
+//
+//	base64(JSON) ":" timestamp ":" base64(HMAC)
+//
+// but it does not look into the session, and its time stands still. It is written as
+// one would write it, with the HMAC kept for the next request.
+type floor struct{ mac hash.Hash }
 
-var floors = sync.Pool{New: func() any { return &floor{mac: hmac.New(sha256.New, key)} }}
+const floorTime = ":1xUkn5"
 
-// open verifies the request's cookie and returns what is in it after the HMAC.
+var floors = sync.Pool{New: func() any { return &floor{hmac.New(sha256.New, key)} }}
+
+// open verifies the request's cookie and returns the JSON in it.
 func (f *floor) open(r *http.Request) ([]byte, error) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
 		return nil, err
 	}
-	f.buf, err = base64.RawURLEncoding.AppendDecode(f.buf[:0], []byte(cookie.Value))
-	if err != nil || len(f.buf) < sha256.Size {
+	payload, rest, _ := strings.Cut(cookie.Value, ":")
+	timestamp, signature, _ := strings.Cut(rest, ":")
+	signed := cookie.Value[:len(payload)+len(":")+len(timestamp)]
+	if !hmac.Equal([]byte(f.sign(signed)), []byte(signature)) {
 		return nil, errNotThere
 	}
-	var sum [sha256.Size]byte
-	data := f.buf[sha256.Size:]
-	if !hmac.Equal(f.sign(sum[:0], data), f.buf[:sha256.Size]) {
-		return nil, errNotThere
-	}
-	return data, nil
+	return base64.RawURLEncoding.DecodeString(payload)
 }
 
-// seal signs the data, which is in f.buf after room for the HMAC, and sets the cookie.
-func (f *floor) seal(w http.ResponseWriter) {
-	f.sign(f.buf[:0], f.buf[sha256.Size:])
+// seal signs the JSON and sets the cookie.
+func (f *floor) seal(w http.ResponseWriter, data []byte) {
+	signed := base64.RawURLEncoding.EncodeToString(data) + floorTime
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(f.buf),
+		Name: cookieName, Value: signed + ":" + f.sign(signed),
 		Path: "/", MaxAge: int(maxAge.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 
-func (f *floor) sign(dst, data []byte) []byte {
+func (f *floor) sign(text string) string {
 	f.mac.Reset()
-	f.mac.Write(data)
-	return f.mac.Sum(dst)
+	f.mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(f.mac.Sum(nil))
 }
 
 func floorLogin(v visit) http.Handler {
@@ -102,8 +102,7 @@ func floorLogin(v visit) http.Handler {
 		f := floors.Get().(*floor)
 		defer floors.Put(f)
 		data, err := json.Marshal(v)
-		f.buf = append(append(f.buf[:0], make([]byte, sha256.Size)...), data...)
-		f.seal(w)
+		f.seal(w, data)
 		return 0, err
 	})
 }
@@ -123,10 +122,11 @@ func floorChange(reply answer) http.Handler {
 	return handle(reply, func(w http.ResponseWriter, r *http.Request) (int, error) {
 		f := floors.Get().(*floor)
 		defer floors.Put(f)
-		if _, err := f.open(r); err != nil {
+		data, err := f.open(r)
+		if err != nil {
 			return 0, err
 		}
-		f.seal(w)
+		f.seal(w, data)
 		return 0, nil
 	})
 }

@@ -2,8 +2,8 @@
 // what it has measured into docs/.
 //
 //	go run ./bench stores       # cookies and databases over HTTP: docs/stores.md and a plot
-//	go run ./bench speed        # the time of a session in a request: docs/speed.md and a plot
-//	go run ./bench coldstart    # bytes of the binary, and time to the first answer: docs/coldstart.md
+//	go run ./bench speed        # the time of a session in a request: a part of docs/performance.md, and a plot
+//	go run ./bench coldstart    # bytes of the binary, and time to the first answer: a part of docs/performance.md
 //
 // Each has -help, and writes elsewhere with -o DIR. Run them from the repository's
 // root, on a machine that does nothing else.

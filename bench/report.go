@@ -39,6 +39,24 @@ func (r *report) table(head []string, rows [][]string) {
 	r.WriteByte('\n')
 }
 
+// savePart puts the report into its place in a page that somebody has written, between
+// the lines <!-- part --> and <!-- end of part -->; its headings go a level down.
+func (r *report) savePart(dir, name, part string) error {
+	path := filepath.Join(dir, name)
+	page, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	begin, end := fmt.Sprintf("<!-- %s -->\n", part), fmt.Sprintf("<!-- end of %s -->\n", part)
+	before, rest, found := strings.Cut(string(page), begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		before, after = string(page), ""
+	}
+	text := strings.ReplaceAll("\n"+strings.TrimSpace(r.String()), "\n#", "\n##")
+	return os.WriteFile(path, []byte(before+begin+text+"\n\n"+end+after), 0o644)
+}
+
 func (r *report) save(dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -57,10 +57,10 @@ func runSpeed(ctx context.Context, args []string) error {
 
 	r := speedReport(cases, *round, *count)
 	fmt.Print(r.String())
-	if err := r.save(*dir, "speed.md"); err != nil {
+	if err := r.savePart(*dir, "performance.md", "speed"); err != nil {
 		return err
 	}
-	return plotSpeed(cases, filepath.Join(*dir, "speed"))
+	return plotSpeed(cases, filepath.Join(*dir, "performance"))
 }
 
 // speedCases lists all that is to be measured, in the order of a round.
@@ -144,7 +144,7 @@ func speedReport(cases []*speedCase, round time.Duration, count int) *report {
 		"doesn't look into the session, and knows no expiry.")
 	r.para("Peers: %s.", versions("github.com/gorilla/sessions", "github.com/gorilla/securecookie", "github.com/alexedwards/scs/v2",
 		"github.com/gin-contrib/sessions", "github.com/gin-gonic/gin", "github.com/golang-jwt/jwt/v5"))
-	r.para("![Time per change by session size](speed.svg)")
+	r.para("![Time per change by session size](performance.svg)")
 	for _, op := range []struct{ name, title, what string }{
 		{"change", "Change", "Reads the counter of visits, adds one, and saves the session."},
 		{"read", "Read", "Reads the counter, and saves nothing."},
