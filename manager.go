@@ -328,15 +328,17 @@ type setCookie struct {
 // save has the store save the session, or delete it, if that is due. What was only
 // to be renewed needs no such success: the handler has changed nothing.
 func (m *Manager) save(ctx context.Context, s *Session) (set setCookie, err error) {
-	c, err := s.close(m.everyRequest)
+	var c closing
+	err = s.close(m.everyRequest, &c)
 	if err == nil && c.what != keepCookie {
-		set, err = m.carryOut(ctx, s, c)
+		renewal := c.what == saveSession && !c.modified
+		set, err = m.carryOut(ctx, s, &c)
+		if err != nil && renewal {
+			m.log(ctx, slog.LevelError, "session not renewed", err)
+			set, err = setCookie{}, nil
+		}
 	}
 	set.vary = c.accessed
-	if err != nil && c.what == saveSession && !c.modified {
-		m.log(ctx, slog.LevelError, "session not renewed", err)
-		return setCookie{vary: c.accessed}, nil
-	}
 	return set, err
 }
 
@@ -347,24 +349,24 @@ const maxConflicts = 100
 
 // carryOut does what is to be done at the end of a request, if need be on top of
 // what other requests have done meanwhile.
-func (m *Manager) carryOut(ctx context.Context, s *Session, c closing) (setCookie, error) {
+func (m *Manager) carryOut(ctx context.Context, s *Session, c *closing) (setCookie, error) {
 	for conflicts := 0; ; conflicts++ {
-		set, err := m.try(ctx, s, &c)
+		set, err := m.try(ctx, s, c)
 		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
 			return set, err
 		}
 		if err := pause(ctx, conflicts); err != nil {
 			return setCookie{}, err
 		}
-		err = m.merge(ctx, s, &c)
+		err = m.merge(ctx, s, c)
 		switch {
 		case err == nil:
 		case c.what == endSession && errors.Is(err, ErrInterrupted):
-			return m.over(s, &c), nil
+			return m.over(s, c), nil
 		default:
 			return setCookie{}, err
 		}
-		if c, err = s.close(m.everyRequest); err != nil || c.what == keepCookie {
+		if err = s.close(m.everyRequest, c); err != nil || c.what == keepCookie {
 			return setCookie{}, err
 		}
 	}
@@ -417,7 +419,8 @@ func (m *Manager) keep(ctx context.Context, s *Session, c *closing) (setCookie, 
 	defer line.free()
 	line.b = append(append(line.b, m.cookie.Name...), '=')
 	start := len(line.b)
-	version, err := "", error(nil)
+	var version string
+	var err error
 	if own, ok := m.store.(*CookieStore); ok { // which spares a copy
 		line.b, err = own.appendValue(line.b, m.cookie.Name, c.rec)
 	} else {

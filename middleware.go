@@ -131,7 +131,6 @@ type exchange struct {
 	begun   bool  // the header has been decided on
 	failed  error // and why it is the error handler's
 	replied bool  // which has been called
-	fields  [2]string
 }
 
 // An exchangeContext is an exchange as the context of its request.
@@ -211,8 +210,7 @@ func (x *exchange) save() error {
 	if err != nil || !set.due {
 		return err
 	}
-	x.fields[0] = set.line
-	x.addHeader("Set-Cookie", 0)
+	x.addHeader("Set-Cookie", set.line)
 	return nil
 }
 
@@ -225,19 +223,13 @@ func (x *exchange) vary() {
 			}
 		}
 	}
-	x.fields[1] = "Cookie"
-	x.addHeader("Vary", 1)
+	x.addHeader("Vary", "Cookie")
 }
 
-// addHeader adds the field whose value is in x.fields, without an allocation
-// where it is the first of its name.
-func (x *exchange) addHeader(name string, i int) {
+// addHeader is Header().Add for a name in its canonical form.
+func (x *exchange) addHeader(name, value string) {
 	h := x.inner.Header()
-	if len(h[name]) == 0 {
-		h[name] = x.fields[i : i+1 : i+1]
-		return
-	}
-	h[name] = append(h[name], x.fields[i])
+	h[name] = append(h[name], value)
 }
 
 // replyFailed logs the failure and answers in place of the handler.

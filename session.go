@@ -839,9 +839,10 @@ type closing struct {
 	modified bool   // by the handler; otherwise it is only to be renewed
 }
 
-// close decides what becomes of the session. Later changes are too late. A session
-// that nobody used is not even loaded, unless every request is to save it.
-func (s *Session) close(everyRequest bool) (closing, error) {
+// close decides what becomes of the session, and notes it in c. Later changes are too
+// late. A session that nobody used is not even loaded, unless every request is to save
+// it.
+func (s *Session) close(everyRequest bool, c *closing) error {
 	if everyRequest {
 		s.open()
 	} else {
@@ -849,17 +850,17 @@ func (s *Session) close(everyRequest bool) (closing, error) {
 	}
 	defer s.mu.Unlock()
 	s.closed = true
-	c := closing{accessed: s.accessed}
+	*c = closing{accessed: s.accessed}
 	if s.contents == nil {
-		return c, nil
+		return nil
 	}
 	s.closedAt = s.changes
 	if err := s.err(); err != nil {
-		return c, err
+		return err
 	}
 	rules := s.policy()
 	if !s.modified && !everyRequest && !s.resave && s.refused == nil && rules.renewal == 0 {
-		return c, nil // it was only read, as most are
+		return nil // it was only read, as most are
 	}
 	now := rules.now()
 	c.rec = Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}
@@ -871,9 +872,9 @@ func (s *Session) close(everyRequest bool) (closing, error) {
 	switch {
 	case empty && s.sent && (s.modified || renew || s.isOver()):
 		c.what = endSession
-		return c, nil
+		return nil
 	case empty || !s.modified && !renew:
-		return c, nil
+		return nil
 	}
 	if rules.lifetime > 0 && s.created == 0 {
 		s.created, s.data = now.Unix(), ""
@@ -888,7 +889,7 @@ func (s *Session) close(everyRequest bool) (closing, error) {
 	c.rec.Expires = end
 	c.rec.BrowserClose = rules.closesWithBrowser(expiry)
 	c.what = saveSession
-	return c, nil
+	return nil
 }
 
 // rebase puts the changes since the session was loaded on top of what the store
