@@ -639,3 +639,19 @@ func TestEndOfTheRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, end, at, "all that is known of a row that doesn't say when it was saved")
 }
+
+// The dates in cookies are those of net/http.
+func TestExpiresIsAnHTTPDate(t *testing.T) {
+	now := time.Date(1994, time.November, 6, 8, 49, 37, 0, time.UTC)
+	for range 500 {
+		now = now.Add(61*24*time.Hour + 5*time.Hour + 7*time.Minute + 11*time.Second + 13*time.Millisecond)
+		m, err := cookiestore.NewManager(newStore(t), cookiestore.WithClock(func() time.Time { return now.In(time.FixedZone("", 5400)) }))
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			cookiestore.FromContext(r.Context()).Set("a", 1)
+		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		want := now.Add(14 * 24 * time.Hour).UTC().Format(http.TimeFormat)
+		require.Contains(t, w.Header().Get("Set-Cookie"), "; Expires="+want+"; Max-Age=1209600; ")
+	}
+}
