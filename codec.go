@@ -20,7 +20,7 @@ var _ Codec = (*Signer)(nil)
 // A codec is what a CookieStore needs of one: the time of signing, too.
 type codec interface {
 	load(name, value string, maxInflated int) (Record, error)
-	append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error)
+	append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error)
 }
 
 // signerCodec is the store's own format.
@@ -47,8 +47,8 @@ func (c signerCodec) open(name, value string, maxInflated int) (Record, int, err
 	return Record{Data: data, Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
 }
 
-func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
-	return c.appendSigned(dst, name, data, at, compressOver), nil
+func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
+	return c.appendSigned(dst, name, data, at, how), nil
 }
 
 // foreignCodec wraps a Codec that can't tell when it signed. Its values are
@@ -76,9 +76,10 @@ func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) 
 	return Record{Data: string(data), Saved: time.Unix(at, 0)}, nil
 }
 
-func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
+func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
+	how.best = true // the codec may have a limit of its own
 	text := append(appendBase62(nil, max(at.Unix(), 0)), ':')
-	if packed, ok := appendDeflated(append(text, compressionMark), data, compressOver); ok {
+	if packed, ok := appendDeflated(append(text, compressionMark), data, how); ok {
 		text = packed
 	} else {
 		text = append(text, data...)

@@ -232,7 +232,9 @@ func WithLegacyCodecs[C Codec](codecs ...C) StoreOption {
 // WithCompressionOver tries zlib on sessions of more than n bytes of JSON, and
 // keeps the result where it is shorter. Below, it gains little and costs more
 // than all the rest of a request. Zero tries it always, as Django does; a
-// negative n, never. Both forms are read in any case. Default: 1024.
+// negative n, never. Both forms are read in any case. The level is zlib's fastest,
+// and its default, which Django uses, if the cookie would be too large otherwise.
+// Default: 1024.
 func WithCompressionOver(n int) StoreOption {
 	return func(o *storeOptions) { o.compressOver = n }
 }
@@ -358,7 +360,12 @@ func (c *CookieStore) appendValue(dst []byte, name string, rec Record) ([]byte, 
 		return dst, err
 	}
 	start := len(dst)
-	dst, err := c.codec.append(dst, name, data.b, rec.Saved, c.compressOver)
+	how := compression{over: c.compressOver}
+	dst, err := c.codec.append(dst, name, data.b, rec.Saved, how)
+	if err == nil && len(name)+len(dst)-start > MaxCookieSize && c.compressOver >= 0 {
+		how.best = true
+		dst, err = c.codec.append(dst[:start], name, data.b, rec.Saved, how)
+	}
 	if err != nil {
 		return dst, err
 	}

@@ -60,7 +60,7 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 	if err := checkReadable(text.b, maxRow); err != nil {
 		return "", err
 	}
-	return d.signer.signData("", text.b, at, 0), nil
+	return d.signer.signData("", text.b, at, compression{over: 0}), nil
 }
 
 // A DjangoRow is what a session_data holds.

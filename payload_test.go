@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"math"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,7 +41,7 @@ func TestPayload(t *testing.T) {
 		{"nothing is nothing", nil, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			payload := appendPayload([]byte("x"), test.data, test.threshold)[1:]
+			payload := appendPayload([]byte("x"), test.data, compression{over: test.threshold})[1:]
 			require.Equal(t, test.compressed, bytes.HasPrefix(payload, []byte(".")))
 			got, err := appendDecoded([]byte("y"), payload, len(test.data))
 			require.NoError(t, err)
@@ -61,6 +64,9 @@ func TestPayloadRefused(t *testing.T) {
 		{"stray bits at the end", "e31", "not base64url", ErrMalformed},
 		{"one character too many", "e30ae", "not base64url", ErrMalformed},
 		{"a line break", "e3\n0", "line break", ErrMalformed},
+		{"a line break in whole groups", "eyJh\nIjoxMjN9", "line break", ErrMalformed},
+		{"a line break at the end", "eyJhIjoxMjN9\r", "line break", ErrMalformed},
+		{"four line breaks", "eyJh\n\n\n\nIjoxMjN9", "line break", ErrMalformed},
 		{"a space", "e3 0", "not base64url", ErrMalformed},
 		{"a dot alone", ".", "not a zlib stream", ErrMalformed},
 		{"a dot before plain data", ".e30", "not a zlib stream", ErrMalformed},
@@ -78,6 +84,33 @@ func TestPayloadRefused(t *testing.T) {
 			require.True(t, IsRefused(err))
 		})
 	}
+}
+
+// What fits a cookie at zlib's default level, as Django writes it, can be saved, though
+// the level tried first makes more of it.
+func TestSessionsThatFitAtTheDefaultLevel(t *testing.T) {
+	signer, err := NewSigner(bytes.Repeat([]byte("k"), 32))
+	require.NoError(t, err)
+	items, data, fast := "", "", ""
+	for i := 0; len(fast)+1 <= MaxCookieSize; i++ { // a cart that is just too large
+		items += fmt.Sprintf(`,{"sku":"SKU-%d","name":"%s","n":%d}`, i*7919%10007, []string{"oak table", "walnut chair", "desk lamp"}[i%3], i%5)
+		data = `{"cart":[` + items[1:] + `]}`
+		fast = signer.signData("s", []byte(data), time.Unix(1, 0), compression{})
+	}
+	best := signer.signData("s", []byte(data), time.Unix(1, 0), compression{best: true})
+	require.LessOrEqual(t, len(best)+1, MaxCookieSize)
+
+	store, err := New(bytes.Repeat([]byte("k"), 32))
+	require.NoError(t, err)
+	value, _, err := store.Save(t.Context(), "s", Record{Data: data, Saved: time.Unix(1, 0)})
+	require.NoError(t, err)
+	require.Equal(t, best, value)
+	rec, err := store.Load(t.Context(), "s", value)
+	require.NoError(t, err)
+	require.Equal(t, data, rec.Data)
+	encoded, err := signer.Encode("s", json.RawMessage(data))
+	require.NoError(t, err)
+	require.Len(t, encoded, len(best)+5, "the time of today has six digits")
 }
 
 // A bomb is refused within a fixed memory bound, however much is in it.
@@ -99,7 +132,7 @@ func TestBombIsRefusedWithinBounds(t *testing.T) {
 }
 
 func TestNoLimitIsNoPanic(t *testing.T) {
-	payload := appendPayload(nil, make([]byte, 100_000), 0)
+	payload := appendPayload(nil, make([]byte, 100_000), compression{})
 	got, err := appendDecoded(nil, payload, math.MaxInt)
 	require.NoError(t, err)
 	require.Len(t, got, 100_000)

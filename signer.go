@@ -204,7 +204,12 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
 		return "", err
 	}
-	signed := s.signData(name, buf.b, s.now(), defaultCompressOver)
+	how := compression{over: defaultCompressOver}
+	signed := s.signData(name, buf.b, s.now(), how)
+	if len(name)+len(signed) > MaxCookieSize {
+		how.best = true
+		signed = s.signData(name, buf.b, s.now(), how)
+	}
 	if size := len(name) + len(signed); size > MaxCookieSize {
 		return "", tooLarge(size, buf.b)
 	}
@@ -277,18 +282,18 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 	return verified{payload: signed[:sep], at: at, key: key}, nil
 }
 
-// signData returns the signed value of data, compressed over that many bytes.
-func (s *Signer) signData(name string, data []byte, at time.Time, compressOver int) string {
+// signData returns the signed value of data.
+func (s *Signer) signData(name string, data []byte, at time.Time, how compression) string {
 	buf := getBuffer()
 	defer buf.free()
-	buf.b = s.appendSigned(buf.b, name, data, at, compressOver)
+	buf.b = s.appendSigned(buf.b, name, data, at, how)
 	return string(buf.b)
 }
 
 // appendSigned is signData, appended to dst.
-func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, compressOver int) []byte {
+func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, how compression) []byte {
 	start := len(dst)
-	return s.appendSignature(appendPayload(dst, data, compressOver), start, name, at)
+	return s.appendSignature(appendPayload(dst, data, how), start, name, at)
 }
 
 // appendSignature appends ":" timestamp ":" signature to the payload that begins at
