@@ -1,9 +1,6 @@
 package cookiestore
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // The reasons for which a cookie is refused or a session can't be saved.
 // Test for them with [errors.Is]; the error that carries one says more.
@@ -112,7 +109,7 @@ func (e *cookieError) Cause() error     { return e.cause }
 // [ErrExpired] or [ErrFuture], and for those of codecs that say so with
 // securecookie's IsDecode method.
 func IsRefused(err error) bool {
-	if isDecode(err) {
+	if e := decodeErrorIn(err); e != nil && e.IsDecode() {
 		return true
 	}
 	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrFuture} {
@@ -123,20 +120,22 @@ func IsRefused(err error) bool {
 	return false
 }
 
-// isDecode looks for an IsDecode method that says true. It is what errors.As would
-// be used for, but without package reflect's half of it, which only that needs.
-func isDecode(err error) bool {
+// decodeErrorIn returns the first error in the tree that has an IsDecode method. It is
+// what errors.As is for, without package reflect's half, which only that needs.
+func decodeErrorIn(err error) interface{ IsDecode() bool } {
 	switch e := err.(type) {
-	case nil:
-		return false
 	case interface{ IsDecode() bool }:
-		return e.IsDecode()
+		return e
 	case interface{ Unwrap() error }:
-		return isDecode(e.Unwrap())
+		return decodeErrorIn(e.Unwrap())
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), isDecode)
+		for _, inner := range e.Unwrap() {
+			if found := decodeErrorIn(inner); found != nil {
+				return found
+			}
+		}
 	}
-	return false
+	return nil
 }
 
 // reasonOf puts an error in one word, for a log.

@@ -140,6 +140,11 @@ func (c *exchangeContext) Deadline() (time.Time, bool) { return c.parent.Deadlin
 func (c *exchangeContext) Done() <-chan struct{}       { return c.parent.Done() }
 func (c *exchangeContext) Err() error                  { return c.parent.Err() }
 
+// String and GoString are for who prints a context: no more of it is shown, and no field
+// read, while the request goes on.
+func (c *exchangeContext) String() string   { return "cookiestore.Middleware" }
+func (c *exchangeContext) GoString() string { return c.String() }
+
 func (c *exchangeContext) Value(key any) any {
 	switch key := key.(type) {
 	case sessionKey:

@@ -856,3 +856,19 @@ func (h sessionLogHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	return h.Handler.Handle(ctx, r)
 }
+
+// Who prints a request's context gets a name, and reads nothing that changes.
+func TestPrintedContext(t *testing.T) {
+	served := cookiestore.Middleware(newStore(t))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		var printing sync.WaitGroup
+		printing.Go(func() {
+			assert.Equal(t, "cookiestore.Middleware.WithCancel", fmt.Sprint(ctx))
+			assert.Equal(t, "cookiestore.Middleware", fmt.Sprintf("%#v", r.Context()))
+		})
+		cookiestore.FromContext(ctx).Set("a", 1)
+		printing.Wait()
+	}))
+	served.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+}

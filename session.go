@@ -34,7 +34,7 @@ import (
 //
 // The zero value is an empty session. A Session is safe for concurrent use.
 type Session struct {
-	mu        sync.Mutex // guards the fields below; never held while other code runs
+	mu        sync.Mutex // guards the fields below; never held while other code runs, but the clock
 	*contents            // nil until the session is used: most requests do without
 	accessed  bool
 	closed    bool    // the response has begun
