@@ -51,6 +51,22 @@ func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, 
 	return c.appendSigned(dst, name, data, at, how), nil
 }
 
+// appendFitting appends the value of a cookie that holds data to dst, compressed as well
+// as need be for it to fit, or nothing and [ErrTooLarge].
+func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
+	value, err := c.append(dst, name, data, at, compression{over: compressOver})
+	if err == nil && len(name)+len(value)-len(dst) > MaxCookieSize && compressOver >= 0 {
+		value, err = c.append(dst, name, data, at, compression{over: compressOver, best: true})
+	}
+	if err != nil {
+		return dst, err
+	}
+	if size := len(name) + len(value) - len(dst); size > MaxCookieSize {
+		return dst, tooLarge(size, data)
+	}
+	return value, nil
+}
+
 // foreignCodec wraps a Codec that can't tell when it signed. Its values are
 //
 //	timestamp ":" data            or

@@ -359,20 +359,7 @@ func (c *CookieStore) appendValue(dst []byte, name string, rec Record) ([]byte, 
 	if err := checkReadable(data.b, c.maxInflated); err != nil {
 		return dst, err
 	}
-	start := len(dst)
-	how := compression{over: c.compressOver}
-	dst, err := c.codec.append(dst, name, data.b, rec.Saved, how)
-	if err == nil && len(name)+len(dst)-start > MaxCookieSize && c.compressOver >= 0 {
-		how.best = true
-		dst, err = c.codec.append(dst[:start], name, data.b, rec.Saved, how)
-	}
-	if err != nil {
-		return dst, err
-	}
-	if size := len(name) + len(dst) - start; size > MaxCookieSize {
-		return dst, tooLarge(size, data.b)
-	}
-	return dst, nil
+	return appendFitting(dst, c.codec, name, data.b, rec.Saved, c.compressOver)
 }
 
 // Delete has nothing to do: the cookie is all there is.

@@ -204,16 +204,10 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
 		return "", err
 	}
-	how := compression{over: defaultCompressOver}
-	signed := s.signData(name, buf.b, s.now(), how)
-	if len(name)+len(signed) > MaxCookieSize {
-		how.best = true
-		signed = s.signData(name, buf.b, s.now(), how)
-	}
-	if size := len(name) + len(signed); size > MaxCookieSize {
-		return "", tooLarge(size, buf.b)
-	}
-	return signed, nil
+	signed := getBuffer()
+	defer signed.free()
+	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver)
+	return string(signed.b), err
 }
 
 // Decode verifies value and stores what it holds in dst, a pointer that
