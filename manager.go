@@ -21,9 +21,9 @@ import (
 // A Manager is safe for concurrent use.
 type Manager struct {
 	store        Store
-	signs        bool        // the store is one that signs with a Signer
-	cookie       http.Cookie // a cookie without value and times
-	attributes   string      // "; Path=/; HttpOnly..." of cookie
+	signing      *CookieStore // the store, if it is one with a Signer
+	cookie       http.Cookie  // a cookie without value and times
+	attributes   string       // "; Path=/; HttpOnly..." of cookie
 	rules        policy
 	everyRequest bool
 	logger       *slog.Logger
@@ -140,8 +140,9 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	own, ok := store.(*CookieStore)
-	m.signs = ok && own.signer != nil
+	if own, ok := store.(*CookieStore); ok && own.signer != nil {
+		m.signing = own
+	}
 	m.attributes = attributesOf(&m.cookie)
 	return m, nil
 }
@@ -421,8 +422,8 @@ func (m *Manager) keep(ctx context.Context, s *Session, c *closing) (setCookie, 
 	start := len(line.b)
 	var version string
 	var err error
-	if own, ok := m.store.(*CookieStore); ok { // which spares a copy
-		line.b, err = own.appendValue(line.b, m.cookie.Name, c.rec)
+	if m.signing != nil { // it writes base64 and colons, and no copy is needed
+		line.b, err = m.signing.appendValue(line.b, m.cookie.Name, c.rec)
 	} else {
 		var value string
 		value, version, err = m.store.Save(ctx, m.cookie.Name, c.rec)
@@ -432,7 +433,7 @@ func (m *Manager) keep(ctx context.Context, s *Session, c *closing) (setCookie, 
 		return setCookie{}, fmt.Errorf("session can't be saved: %w", err)
 	}
 	end := len(line.b)
-	if !m.signs { // a Signer writes base64 and colons
+	if m.signing == nil {
 		if err := checkValue(line.b[start:end]); err != nil {
 			return setCookie{}, err
 		}

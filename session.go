@@ -74,7 +74,6 @@ type contents struct {
 	newKey   bool             // CycleKey was called
 	told     bool             // the handler knows of an error
 	changes  int              // how often it was modified
-	closedAt int              // what changes was when it was closed
 	flushes  int              // how often it was flushed
 	bad      map[string]error // why the values of these keys couldn't be set
 	lateKeys []string         // changed since it was closed; not reported yet
@@ -834,7 +833,8 @@ type closing struct {
 	what     outcome
 	rec      Record // what to save, or of which session nothing is left
 	left     string // the cookie of a session that was flushed
-	flushes  int    // how often that had been
+	changes  int    // how often it had been modified
+	flushes  int    // and how often flushed
 	accessed bool   // the response depends on it
 	modified bool   // by the handler; otherwise it is only to be renewed
 }
@@ -854,7 +854,6 @@ func (s *Session) close(everyRequest bool, c *closing) error {
 	if s.contents == nil {
 		return nil
 	}
-	s.closedAt = s.changes
 	if err := s.err(); err != nil {
 		return err
 	}
@@ -864,7 +863,8 @@ func (s *Session) close(everyRequest bool, c *closing) error {
 	}
 	now := rules.now()
 	c.rec = Record{Cookie: s.value, Version: s.version, NewKey: s.newKey, Saved: now}
-	c.left, c.flushes, c.modified = s.left, s.flushes, s.modified
+	c.left, c.modified = s.left, s.modified
+	c.changes, c.flushes = s.changes, s.flushes
 	expiry := s.expiry()
 	end := s.endIfSaved(expiry, now)
 	empty := len(s.members) == 0 || end.Sub(now) < time.Second
@@ -930,7 +930,7 @@ func (s *Session) kept(c *closing, value, version string) {
 	if s.loaded {
 		s.saved, s.ends = c.rec.Saved.Truncate(time.Second), c.rec.Expires
 	}
-	if s.changes == s.closedAt {
+	if s.changes == c.changes {
 		s.modified, s.newKey = false, false
 	}
 }
