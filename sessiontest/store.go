@@ -253,6 +253,7 @@ func testMerge(t *testing.T, v *visitor) {
 	if !v.hasRecords(t) {
 		return
 	}
+	const twoWeeks = 14 * 24 * time.Hour
 	type session = *cookiestore.Session
 	whole := func(s session) string {
 		data, err := s.MarshalJSON()
@@ -260,34 +261,35 @@ func testMerge(t *testing.T, v *visitor) {
 		return string(data)
 	}
 	for _, test := range []struct {
-		name          string
-		outer, inner  func(session)
-		want, expires string
+		name         string
+		outer, inner func(session)
+		want         string
+		age          time.Duration
 	}{
 		{"each sets a key of its own",
 			func(s session) { s.Set("x", 1) }, func(s session) { s.Set("y", 2) },
-			`{"a":1,"b":2,"y":2,"x":1}`, "default"},
+			`{"a":1,"b":2,"y":2,"x":1}`, twoWeeks},
 		{"both change keys that were there",
 			func(s session) { s.Set("a", 10) }, func(s session) { s.Set("b", 20) },
-			`{"a":10,"b":20}`, "default"},
+			`{"a":10,"b":20}`, twoWeeks},
 		{"of two changes of one key the one that is saved last counts",
 			func(s session) { s.Set("a", 10) }, func(s session) { s.Set("a", 20) },
-			`{"a":10,"b":2}`, "default"},
+			`{"a":10,"b":2}`, twoWeeks},
 		{"one deletes what the other leaves",
 			func(s session) { s.Set("x", 1) }, func(s session) { s.Delete("a") },
-			`{"b":2,"x":1}`, "default"},
+			`{"b":2,"x":1}`, twoWeeks},
 		{"one deletes and the other sets",
 			func(s session) { s.Delete("a") }, func(s session) { s.Set("y", 2) },
-			`{"b":2,"y":2}`, "default"},
+			`{"b":2,"y":2}`, twoWeeks},
 		{"one empties it and the other sets",
 			func(s session) { s.Clear() }, func(s session) { s.Set("y", 2) },
-			`{"y":2}`, "default"},
+			`{"y":2}`, twoWeeks},
 		{"one cycles the key after the other has saved",
 			func(s session) { s.CycleKey(); s.Set("x", 1) }, func(s session) { s.Set("y", 2) },
-			`{"a":1,"b":2,"y":2,"x":1}`, "default"},
+			`{"a":1,"b":2,"y":2,"x":1}`, twoWeeks},
 		{"the expiry of the other counts for the cookie, too",
 			func(s session) { s.Set("x", 1) }, func(s session) { s.SetExpiry(cookiestore.After(time.Minute)) },
-			`{"a":1,"b":2,"_session_expiry":60,"x":1}`, "a minute"},
+			`{"a":1,"b":2,"_session_expiry":60,"x":1}`, time.Minute},
 	} {
 		v.cookie = ""
 		v.use(t, func(s session) { s.Set("a", 1); s.Set("b", 2) })
@@ -299,13 +301,9 @@ func testMerge(t *testing.T, v *visitor) {
 			test.outer(s)
 		})
 		require.Equal(t, http.StatusOK, resp.StatusCode, test.name)
-		age := 14 * 24 * time.Hour
-		if test.expires == "a minute" {
-			age = time.Minute
-		}
-		require.Equal(t, int(age.Seconds()), resp.Cookies()[0].MaxAge, test.name)
+		require.Equal(t, int(test.age.Seconds()), resp.Cookies()[0].MaxAge, test.name)
 		v.use(t, func(s session) { require.JSONEq(t, test.want, whole(s), test.name) })
-		v.wait(age - time.Second)
+		v.wait(test.age - time.Second)
 		v.requireSession(t, true, test.name)
 		v.wait(2 * time.Second)
 		v.requireSession(t, false, test.name)
