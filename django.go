@@ -66,8 +66,8 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 // A DjangoRow is what a session_data holds.
 type DjangoRow struct {
 	// Record has the dictionary; when it was saved, unless it is a legacy row,
-	// which doesn't say, so that only its expire_date ends it; and Resave where a fallback key signed it, or where
-	// its form is the legacy one.
+	// which doesn't say, so that only its expire_date ends it; and Resave where a
+	// fallback key signed it, or where its form is the legacy one.
 	Record
 
 	Key    int  // which key signed it: 0 the primary one, 1 the first fallback key, and so on

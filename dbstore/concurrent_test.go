@@ -182,7 +182,7 @@ func TestRenewedWhileItIsCleared(t *testing.T) {
 		renewal, err := store.db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
 		defer renewal.Rollback()
-		_, err = renewal.ExecContext(t.Context(), fmt.Sprintf("UPDATE %s SET expire_date = '%s'", store.table, now.Add(time.Hour).UTC().Format(sqliteTime)))
+		_, err = renewal.ExecContext(t.Context(), fmt.Sprintf("UPDATE %s SET expire_date = '%s'", store.table, now.Add(time.Hour).UTC().Format(textTime)))
 		require.NoError(t, err)
 		cleared := make(chan error)
 		go func() { cleared <- store.ClearExpired(t.Context()) }()

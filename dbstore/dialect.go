@@ -38,13 +38,13 @@ type dialect struct {
 	name    string
 	drivers []string // the types of known drivers
 
-	quote     string
-	numbered  bool   // parameters are $1, $2, and not ?
-	dataType  string // of session_data
-	timeType  string // of expire_date
-	timeText  string // reads a time as text; %s is the column
-	sameData  string // compares session_data with a parameter, byte for byte
-	timeAsArg func(time.Time) any
+	quote    string
+	numbered bool                // parameters are $1, $2, and not ?
+	dataType string              // of session_data
+	timeType string              // of expire_date
+	timeText string              // reads a time as text; %s is the column
+	sameData string              // compares session_data with a parameter, byte for byte
+	time     func(time.Time) any // as a parameter
 
 	begin   string // the first statement of the transaction that makes the table
 	inline  bool   // the index is part of CREATE TABLE
@@ -54,25 +54,25 @@ type dialect struct {
 
 var dialects = map[Dialect]*dialect{
 	SQLite: {
-		name:      "SQLite",
-		drivers:   []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
-		quote:     `"`,
-		dataType:  "text",
-		timeType:  "datetime",
-		timeText:  "CAST(%s AS TEXT)",
-		sameData:  "{data} = ?",
-		timeAsArg: timeAsText,
+		name:     "SQLite",
+		drivers:  []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
+		quote:    `"`,
+		dataType: "text",
+		timeType: "datetime",
+		timeText: "CAST(%s AS TEXT)",
+		sameData: "{data} = ?",
+		time:     timeAsText,
 	},
 	PostgreSQL: {
-		name:      "PostgreSQL",
-		drivers:   []string{"*stdlib.Driver", "*pq.Driver"},
-		quote:     `"`,
-		numbered:  true,
-		dataType:  "text",
-		timeType:  "timestamp with time zone",
-		timeText:  "%s",
-		sameData:  "{data} = ?",
-		timeAsArg: func(t time.Time) any { return t.UTC() },
+		name:     "PostgreSQL",
+		drivers:  []string{"*stdlib.Driver", "*pq.Driver"},
+		quote:    `"`,
+		numbered: true,
+		dataType: "text",
+		timeType: "timestamp with time zone",
+		timeText: "%s",
+		sameData: "{data} = ?",
+		time:     func(t time.Time) any { return t.UTC() },
 		// IF NOT EXISTS alone fails where two make the table at once.
 		begin: "SELECT pg_advisory_xact_lock(7306085893296906784)", // a number of our own
 		like:  "varchar_pattern_ops",
@@ -85,10 +85,10 @@ var dialects = map[Dialect]*dialect{
 		timeType: "datetime(6)",
 		timeText: "CAST(%s AS CHAR)",
 		// The column's collation may ignore case, and its characters be wide.
-		sameData:  "CONVERT({data} USING utf8mb4) = CAST(? AS BINARY)",
-		timeAsArg: timeAsText,
-		inline:    true,
-		limited:   true,
+		sameData: "CONVERT({data} USING utf8mb4) = CAST(? AS BINARY)",
+		time:     timeAsText,
+		inline:   true,
+		limited:  true,
 	},
 }
 
@@ -111,21 +111,18 @@ func findDialect(db *sql.DB, d Dialect) (*dialect, error) {
 	return nil, fmt.Errorf("dbstore: no telling which SQL the driver %s speaks: use WithDialect", driver)
 }
 
-// sqliteTime is how Python's str(datetime) writes a time in UTC, which is how
+// textTime is how Python's str(datetime) writes a time in UTC, which is how
 // Django keeps it where the database has no type for it. The fraction is left out
 // where it is zero, and read after any seconds.
-const sqliteTime = "2006-01-02 15:04:05"
+const textTime = "2006-01-02 15:04:05"
 
 func timeAsText(t time.Time) any {
-	layout := sqliteTime
+	layout := textTime
 	if t.Nanosecond()/1000 != 0 {
 		layout += ".000000"
 	}
 	return t.UTC().Format(layout)
 }
-
-// time returns a time as a parameter of a query.
-func (d *dialect) time(t time.Time) any { return d.timeAsArg(t) }
 
 // A moment is a time as any of the databases gives it; zero if it is none.
 type moment struct{ time.Time }
@@ -136,9 +133,9 @@ func (m *moment) Scan(value any) error {
 	case time.Time:
 		m.Time = v.UTC()
 	case string:
-		m.Time, _ = time.Parse(sqliteTime, v)
+		m.Time, _ = time.Parse(textTime, v)
 	case []byte:
-		m.Time, _ = time.Parse(sqliteTime, string(v))
+		m.Time, _ = time.Parse(textTime, string(v))
 	}
 	return nil
 }
