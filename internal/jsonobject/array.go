@@ -12,8 +12,8 @@ const elementDepth = valueDepth + 1
 // The error is [ErrTooDeep] if the value nests as deep as a member's may, which is too
 // deep for an element.
 func AppendElement(array, value string) (string, error) {
-	if end := skipValue(value, 0, elementDepth); end < 0 {
-		return "", badValue(value, ^end)
+	if err := checkValue(value, elementDepth); err != nil {
+		return "", err
 	}
 	waiting, ok := strings.CutSuffix(array, "]")
 	if waiting = strings.TrimRight(waiting, whitespace); !ok || waiting == "[" {

@@ -34,7 +34,8 @@ import (
 // encoding/json on a string of its own, it can't know. Where it would have to look
 // deeper than a thousand levels, it returns an error that says so.
 //
-// A panic in one of these methods goes on to the caller, as with encoding/json.
+// A panic in one of these methods goes on to the caller, as with encoding/json. With an
+// error, what has been appended to dst is of no use.
 func AppendValue(dst []byte, v any) ([]byte, error) {
 	return appendNested(dst, v, valueDepth)
 }
@@ -185,8 +186,8 @@ func appendMarshaled(dst []byte, v any, depth int) ([]byte, error) {
 	if !utf8.ValidString(text) {
 		return dst, errStringNotUTF8
 	}
-	if end := skipValue(text, 0, depth); end != len(text) {
-		return dst, badValue(text, ^end)
+	if err := checkValue(text, depth); err != nil {
+		return dst, err
 	}
 	if mayBeReplaced(text) {
 		if err := checkStrings(v, len(text)); err != nil {
@@ -194,14 +195,6 @@ func appendMarshaled(dst []byte, v any, depth int) ([]byte, error) {
 		}
 	}
 	return append(dst, text...), nil
-}
-
-// badValue says why text can't be the value of a member.
-func badValue(text string, at int) error {
-	if at == tooDeep {
-		return errNestsTooDeep
-	}
-	return notJSON(text, at)
 }
 
 // whyNot says why encoding/json failed. What a value's own MarshalJSON said, which

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"github.com/stretchr/testify/require"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,6 +42,11 @@ func TestAppendValue(t *testing.T) {
 		{"a string with all that needs escapes", "\"\\/\b\f\n\r\t\x00\x1f\x7fé\u2028<&>", `"\"\\/\u0008\u000c\n\r\t\u0000\u001f` + "\x7fé\u2028" + `<&>"`},
 		{"an int", -12, `-12`},
 		{"an int64", int64(math.MinInt64), `-9223372036854775808`},
+		{"an int32", int32(math.MinInt32), `-2147483648`},
+		{"an empty slice", []any{}, `[]`},
+		{"a list of several", []any{1, "x", nil, false}, `[1,"x",null,false]`},
+		{"a false", false, `false`},
+		{"a pointer to nothing", (*int)(nil), `null`},
 		{"a uint64", uint64(math.MaxUint64), `18446744073709551615`},
 		{"an int8", int8(-5), `-5`},
 		{"a whole float", 2.0, `2.0`},
@@ -124,6 +130,95 @@ func TestAppendValueOfFloatKeys(t *testing.T) {
 	}
 	require.NoError(t, err)
 	require.Equal(t, `{"1":1}`, string(got))
+}
+
+func TestAppendValueReturnsWhatParseReads(t *testing.T) {
+	for _, depth := range []int{1, MaxDepth - 2, MaxDepth - 1, MaxDepth, MaxDepth + 1} {
+		lists := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		objects := strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
+		var list, object any = []any{}, map[string]any{"a": 1}
+		for range depth - 1 {
+			list, object = []any{list}, map[string]any{"a": object}
+		}
+		for _, test := range []struct {
+			name  string
+			value any
+			text  string
+		}{
+			{"lists", list, lists},
+			{"objects", object, objects},
+			{"raw lists", json.RawMessage(lists), lists},
+			{"raw objects", json.RawMessage(objects), objects},
+			{"what encodes itself", raw(lists), lists},
+			{"raw lists in an object", map[string]any{"a": json.RawMessage(lists[1 : len(lists)-1])}, `{"a":` + lists[1:len(lists)-1] + `}`},
+			{"lists in a typed map", map[string][]any{"a": {json.RawMessage(lists[1 : len(lists)-1])}}, `{"a":[` + lists[1:len(lists)-1] + `]}`},
+			{"raw objects in a struct in a list", []any{struct{ A any }{json.RawMessage(objects)}}, `[{"A":` + objects + `}]`},
+		} {
+			if test.text == `{"a":}` || test.text == `{"a":[]}` {
+				continue
+			}
+			_, readable := Parse(`{"k":` + test.text + `}`)
+			got, err := AppendValue(nil, test.value)
+			if readable == nil {
+				require.NoError(t, err, "%s, %d deep", test.name, depth)
+				require.Equal(t, test.text, string(got))
+			} else {
+				require.Error(t, err, "%s, %d deep", test.name, depth)
+				require.LessOrEqual(t, len(err.Error()), 100)
+			}
+		}
+	}
+
+	deep := json.RawMessage(strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth))
+	for _, value := range []any{deep, []any{deep[1 : MaxDepth*2-1]}} {
+		_, err := AppendValue(nil, value)
+		require.ErrorIs(t, err, ErrTooDeep)
+		require.EqualError(t, err, "it nests deeper than 10000")
+	}
+}
+
+func TestAppendValueErrorsCanBeTested(t *testing.T) {
+	for _, value := range []any{"\xff", map[string]any{"\xff": 1}, []string{"\xff"}, json.RawMessage("\"\xff\"")} {
+		_, err := AppendValue(nil, value)
+		require.ErrorIs(t, err, ErrNotUTF8)
+		require.EqualError(t, err, "it has a string that is not UTF-8")
+	}
+	_, err := AppendValue(nil, failing{})
+	var cause *json.MarshalerError
+	require.ErrorAs(t, err, &cause)
+	_, err = AppendValue(nil, &failing{})
+	require.EqualError(t, err, "MarshalJSON of jsonobject.failing failed or made no valid JSON")
+	_, err = AppendValue(nil, json.RawMessage("nope"))
+	require.EqualError(t, err, "its json.RawMessage is not valid JSON")
+	deep := &node{}
+	for range MaxDepth + 1 {
+		deep = &node{Next: deep}
+	}
+	_, err = AppendValue(nil, deep)
+	require.ErrorIs(t, err, ErrTooDeep)
+}
+
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("as is") }
+
+func TestAPanicOfAMethodGoesOn(t *testing.T) {
+	require.PanicsWithValue(t, "as is", func() { _, _ = AppendValue(nil, panics{}) })
+}
+
+func TestFloatsAreFloatsAgain(t *testing.T) {
+	for _, f := range []float64{0, 1, -1, 1e6, 123456789012345680000, 999999999999999900000, 1e21, 1e-6, 9.9e-7, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Copysign(0, -1), 1.5} {
+		text, err := AppendValue(nil, f)
+		require.NoError(t, err)
+		got := DecodeAny(string(text))
+		require.Equal(t, f, got, string(text))
+		require.Equal(t, math.Signbit(f), math.Signbit(got.(float64)))
+	}
+	for f, want := range map[float64]string{1e20: "100000000000000000000.0", 1e21: "1e+21", 1e-6: "0.000001", 9e-7: "9e-07", -1e21: "-1e+21", -3: "-3.0"} {
+		text, err := AppendValue(nil, f)
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+	}
 }
 
 func TestAppendASCII(t *testing.T) {

@@ -104,7 +104,9 @@ func newField(f *reflect.StructField, index []int) field {
 	return found
 }
 
-// isFieldName reports whether encoding/json takes the name in a tag for one.
+// isFieldName reports whether encoding/json takes the name in a tag for one. What it
+// makes of a malformed tag, which go vet reports, depends on its version; here that
+// matters only if the names of two fields collide.
 func isFieldName(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r)

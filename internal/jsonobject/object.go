@@ -258,7 +258,7 @@ func (o *Object) Largest(n int) []Part {
 		}
 	}
 	slices.SortStableFunc(parts, func(a, b Part) int { return b.Size - a.Size })
-	return slices.Clip(parts[:min(n, len(parts))])
+	return slices.Clip(parts[:max(0, min(n, len(parts)))])
 }
 
 // newKey returns copies of a key and of its JSON.

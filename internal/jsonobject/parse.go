@@ -73,6 +73,20 @@ func Parse(text string) (Object, error) {
 // tooDeep stands for a place where JSON nests deeper than MaxDepth.
 const tooDeep = math.MaxInt
 
+// checkValue checks a value, with nothing around it, that stands at that depth.
+func checkValue(value string, depth int) error {
+	end := skipValue(value, 0, depth)
+	switch {
+	case end == ^tooDeep:
+		return errNestsTooDeep
+	case end < 0:
+		return notJSON(value, ^end)
+	case end < len(value):
+		return notJSON(value, end)
+	}
+	return nil
+}
+
 func notJSON(text string, at int) error {
 	switch {
 	case at == tooDeep:
@@ -143,10 +157,13 @@ func skipValue(text string, i, depth int) int {
 }
 
 func skipWord(text string, i int, word string) int {
-	if !strings.HasPrefix(text[i:], word) {
-		return ^i
+	switch {
+	case strings.HasPrefix(text[i:], word):
+		return i + len(word)
+	case strings.HasPrefix(word, text[i:]):
+		return ^len(text)
 	}
-	return i + len(word)
+	return ^i
 }
 
 func skipObject(text string, i, depth int) int {

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse(t *testing.T) {
@@ -96,4 +97,101 @@ func TestParse(t *testing.T) {
 			require.ErrorContains(t, err, test.says)
 		})
 	}
+}
+
+func TestParseTakesEveryEscape(t *testing.T) {
+	for _, text := range []string{
+		`{"a":"\/\b\f\r\n\t\"\\"}`, `{"\/\b\f\r\n\t\"\\":1}`, `{"a":"\u00AF\u00Fa\u09aF"}`, `{"a":{"b":1 } , "c" : [ 1 ] }`,
+		`{"a":"` + "\x7f" + `"}`, `{"a":[ ],"b":{ } }`, `{"a":{"b":{},"c":[{}]}}`,
+	} {
+		require.True(t, json.Valid([]byte(text)), text)
+		o, err := Parse(text)
+		require.NoError(t, err, text)
+		require.Equal(t, len(text), o.Size())
+	}
+	for key, want := range map[string]string{
+		`\/\b\f\r\n\t\"\\`: "/\b\f\r\n\t\"\\", `\u0041\u00e9`: "Aé", `\ud83d\ude00`: "😀", `\ud83d\ude00\ud83d\ude01x`: "😀😁x",
+		`\ud83d\ude00\ud83d`: "\xff" + `\ud83d\ude00\ud83d`, `\ud83dud83d`: "\xff" + `\ud83dud83d`, `\ude00\ud83d`: "\xff" + `\ude00\ud83d`,
+		`\n\ud7ff\ue000`: "\n\ud7ff\ue000", `x\udbff`: "\xff" + `x\udbff`, `\\udbff\n`: "\\udbff\n",
+	} {
+		o, err := Parse(`{"` + key + `":1}`)
+		require.NoError(t, err, key)
+		_, ok := o.Find(want)
+		require.True(t, ok, "%q is not %q", key, want)
+	}
+}
+
+// Wherever a text is cut, it is not an object any more; and the error says that it was
+// cut, or that what is left is not one.
+func TestParseRefusesTextThatIsCut(t *testing.T) {
+	for _, text := range []string{
+		`{"a":{"b":"\u00e9","c":[1,{"d":null}]},"e":-1.5e+10,"f":[true,{}],"g":[]}`,
+		` { "a" : [ false , [ ] , { "x" : "\\\"" , "y" : 0.25 } ] , "b" : { } } `,
+		`{"k":{"\ud800":[[[{"z":{"y":[-0,1E-9,"é"]}}]]]}}`,
+	} {
+		require.True(t, json.Valid([]byte(text)))
+		for i := range strings.TrimRight(text, " ") {
+			_, err := Parse(text[:i])
+			require.Error(t, err, text[:i])
+			if utf8.ValidString(text[:i]) && strings.Contains(text[:i], "{") {
+				require.EqualError(t, err, "JSON is cut short", text[:i])
+			}
+		}
+	}
+}
+
+// A byte more or another one is found as encoding/json finds it.
+func TestParseAgreesWithEncodingJSONOnEveryChange(t *testing.T) {
+	text := `{"a":{"b":"\u00aF","c":[1,{"d":null}]},"e":-1.5e+10,"f":[true,{},false] , "g":[]}`
+	for i := range len(text) {
+		for c := range 256 {
+			changed := text[:i] + string([]byte{byte(c)}) + text[i+1:]
+			longer := text[:i] + string([]byte{byte(c)}) + text[i:]
+			for _, other := range []string{changed, longer, text[:i] + text[i+1:]} {
+				_, err := Parse(other)
+				isObject := json.Valid([]byte(other)) && utf8.ValidString(other) && strings.HasPrefix(strings.TrimLeft(other, " \t\r\n"), "{")
+				if isObject != (err == nil) {
+					t.Fatalf("%q: %v", other, err)
+				}
+			}
+		}
+	}
+}
+
+func TestParseOfRepeatedKeysAmongMany(t *testing.T) {
+	for _, n := range []int{5, 31, 32, 33, 34, 100} {
+		var text strings.Builder
+		text.WriteByte('{')
+		for i := range n {
+			fmt.Fprintf(&text, `"k%d":%d,`, i, i)
+		}
+		fmt.Fprintf(&text, `"k1":1000,"\u006b%d":"2000"}`, n-1)
+		o := parse(t, text.String())
+		require.Equal(t, n, o.Len())
+		for key, want := range map[string]string{"k0": "0", "k1": "1000", "k3": "3", fmt.Sprint("k", n-1): `"2000"`} {
+			value, ok := o.Find(key)
+			require.True(t, ok)
+			require.Equal(t, want, value)
+		}
+		require.Equal(t, "k1=1000", pairs(o)[1])
+		o.Set("k0", `0`)
+		require.Equal(t, len(o.AppendTo(nil)), o.Size())
+	}
+}
+
+func TestParseErrorsCanBeTested(t *testing.T) {
+	_, err := Parse("{\"a\":\"\xff\"}")
+	require.ErrorIs(t, err, ErrNotUTF8)
+	_, err = Parse(`{"a":` + strings.Repeat("[", MaxDepth))
+	require.ErrorIs(t, err, ErrTooDeep)
+	_, err = Parse(`{"hunter2":nope}`)
+	require.NotErrorIs(t, err, ErrTooDeep)
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestAMillionBracketsAreRefusedEarly(t *testing.T) {
+	_, err := Parse(`{"a":` + strings.Repeat(`[`, 1_000_000))
+	require.ErrorIs(t, err, ErrTooDeep)
+	_, err = Parse(strings.Repeat(`{"a":`, 1_000_000))
+	require.ErrorIs(t, err, ErrTooDeep)
 }

@@ -33,7 +33,8 @@ var (
 )
 
 // marshalJSONTo returns text that is not UTF-8 where the value writes such text. An
-// encoder would replace that, or fail.
+// encoder would replace that, or fail, as this one does. It does for an escaped lone
+// surrogate, too.
 func marshalJSONTo(v any) ([]byte, error) {
 	if _, err := jsonv2.Marshal(v, json.DefaultOptionsV1(), jsontext.AllowInvalidUTF8(false)); err != nil {
 		return []byte{0xff}, nil
