@@ -52,17 +52,17 @@ func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, 
 }
 
 // appendFitting appends the value of a cookie that holds data to dst, compressed as well
-// as need be for it to fit, or nothing and [ErrTooLarge].
-func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int) ([]byte, error) {
+// as need be for it to fit in room bytes, or nothing and [ErrTooLarge].
+func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int, room space) ([]byte, error) {
 	value, err := c.append(dst, name, data, at, compression{over: compressOver})
-	if err == nil && len(name)+len(value)-len(dst) > MaxCookieSize && compressOver >= 0 {
+	if err == nil && !room.fits(len(value)-len(dst)) && compressOver >= 0 {
 		value, err = c.append(dst, name, data, at, compression{over: compressOver, best: true})
 	}
 	if err != nil {
 		return dst, err
 	}
-	if size := len(name) + len(value) - len(dst); size > MaxCookieSize {
-		return dst, tooLarge(size, data)
+	if size := len(value) - len(dst); !room.fits(size) {
+		return dst, tooLarge(size, room, data)
 	}
 	return value, nil
 }
@@ -106,24 +106,6 @@ func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time,
 			"codec can't encode a session of %d bytes: %v; %s", len(data), err, largest(string(data))), cause: err}
 	}
 	return append(dst, value...), nil
-}
-
-// loadLegacy tries the codecs in turn on a cookie that isn't in the store's own
-// format. A Signer tells when it was signed; any other judges by itself. The error
-// is that of the last codec.
-func loadLegacy(codecs []Codec, name, value string, maxInflated int) (rec Record, err error) {
-	for _, c := range codecs {
-		if signer, ok := c.(*Signer); ok {
-			rec, err = signerCodec{signer}.load(name, value, maxInflated)
-		} else {
-			rec.Data, err = loadGorilla(c, name, value)
-		}
-		if err == nil {
-			rec.Resave = true
-			return rec, nil
-		}
-	}
-	return Record{}, refuseBy(err)
 }
 
 // refuseBy makes a refusal of what a codec says. Whatever it is that the codec

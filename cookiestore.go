@@ -1,6 +1,6 @@
-// Package cookiestore is Django's session framework for Go, with no server
-// table: a visitor's session is a dictionary, serialized as JSON, signed, and
-// kept in the visitor's own cookie.
+// Package cookiestore is Django's session framework for Go, with no session table to
+// run: a visitor's session is a dictionary, serialized as JSON, signed, and kept in
+// the visitor's own cookie.
 //
 //	store, err := cookiestore.New(key) // at least 32 random bytes
 //	...
@@ -21,51 +21,75 @@
 // If it can't be saved, the visitor gets an error in place of the page: see
 // [Middleware]. Code without an http.Handler uses a [Manager].
 //
+// # Options
+//
+// Keys, format and limits belong to the store; the cookie and the session's age to
+// the middleware.
+//
+//	New, NewWithCodec       WithFallbackKeys, WithDjango, WithLegacy,
+//	                        WithCompressionOver, WithMaxInflated
+//	Middleware, NewManager  the cookie: WithName, WithPath, WithDomain, WithFormerScope,
+//	                        WithSecure, WithHTTPOnly, WithSameSite, WithPartitioned,
+//	                        WithMaxCookieSize
+//	                        its age: WithMaxAge, WithExpireAtBrowserClose, WithRenewal,
+//	                        WithSaveEveryRequest, WithLifetime, WithClockSkew, WithClock
+//	                        requests: WithBuffer, WithoutCrossSiteSessions,
+//	                        WithErrorHandler, WithLogger
+//
 // # Expiry
 //
-// A session ends two weeks after it was last saved, unless [WithMaxAge] or
-// [Session.SetExpiry] says otherwise. The end holds on the server, for every kind
-// of [Expiry]. [WithRenewal] keeps visitors who only read, and [WithLifetime] ends
-// sessions that are always used.
+// A session expires two weeks after it was last saved, unless [WithMaxAge] or
+// [Session.SetExpiry] says otherwise. The server enforces it, for every kind of
+// [Expiry]. [WithRenewal] keeps visitors logged in who only read, and [WithLifetime]
+// caps a session's total age.
 //
-// # Keys
+// # Signing keys
 //
-// Whoever knows the key can make any session. Make it of random bytes, keep it out
-// of the source code, and use the same one on all servers. [CookieStore.SetKeys]
-// and [WithFallbackKeys] change it without logging anybody out.
+// Anyone who knows the signing key can make any session. Make it of random bytes,
+// keep it out of the source code, and use the same one on all servers.
+// [CookieStore.SetKeys] and [WithFallbackKeys] change it without logging anybody out.
 //
 // # What a cookie can't do
 //
 // The visitor can read the session, unless [NewWithCodec] encrypts it; can send an
 // older one again until it expires; and has at most [MaxCookieSize] bytes of it. Of
-// two requests that change it at the same time, one loses its change. Who needs
-// more needs a [Store] with records on the server, such as that of package dbstore.
+// two requests that change it at the same time, one loses its change. If you need
+// more, use a server-side store, such as that of package dbstore.
 //
 // # Compatibility
 //
 // The format is that of Django's signing module, which [Signer] describes. With
-// [WithDjango], a Go program and a Django site share one session.
-// [WithLegacyCodecs] reads the cookies of gorilla/sessions.
+// [WithDjango], a Go program and a Django site share one session. Package gorilla
+// reads the cookies of gorilla/sessions, through [WithLegacy].
 package cookiestore
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
+
+	"example.com/cookiestore/internal/jsonobject"
 )
 
-// A Store keeps sessions between requests: all of them in the visitor's cookie,
-// as a [CookieStore] does, or in a database under a key that the cookie holds.
-//
-// A Store knows nothing of HTTP and does not judge whether a session is over;
-// the middleware does both. Its methods must be safe for concurrent use.
-type Store interface {
+// A Loader reads sessions: the half of a [Store] that [WithLegacy] needs.
+type Loader interface {
 	// Load returns the session that the value of a visitor's cookie stands
 	// for. An error for which [IsRefused] holds, such as one that wraps
 	// [ErrNoSession], means that there is none, and the visitor gets a new
 	// session; any other, that the store failed, and the visitor gets an error.
 	Load(ctx context.Context, name, value string) (Record, error)
+}
+
+// A Store keeps sessions between requests: all of them in the visitor's cookie,
+// as a [CookieStore] does, or in a database under an ID that the cookie holds.
+//
+// A Store knows nothing of HTTP and does not judge whether a session has expired;
+// the middleware does both. Its methods must be safe for concurrent use.
+type Store interface {
+	Loader
 
 	// Save keeps the session and returns the value of the visitor's new
 	// cookie, of the characters that a cookie can hold (RFC 6265, section
@@ -83,7 +107,7 @@ type Store interface {
 	// isn't there is no error.
 	Delete(ctx context.Context, name, value, version string) error
 
-	// ClearExpired removes the sessions that are over, as Django's
+	// ClearExpired removes the sessions that have expired, as Django's
 	// clearsessions does.
 	ClearExpired(ctx context.Context) error
 }
@@ -99,11 +123,11 @@ type Record struct {
 	Saved time.Time
 
 	// Resave is for Load: what was read should be saved again with the next
-	// response, because its key or its format is an old one.
+	// response, because its signing key or its format is an old one.
 	Resave bool
 
-	// Expires is when the session is over. From Load it is the end of the
-	// record, if the store keeps one: the session is over then, whatever else
+	// Expires is when the session expires. From Load it is the end of the
+	// record, if the store keeps one: the session expires then, whatever else
 	// its Data says. The zero time means that only the Data tells.
 	Expires time.Time
 
@@ -115,26 +139,32 @@ type Record struct {
 
 	// The rest is for Save.
 
+	// Limit is how many bytes the Set-Cookie field of the cookie may have, and
+	// Overhead how many of them it has beside the value. Zero means
+	// [MaxCookieSize], and the name.
+	Limit, Overhead int
+
 	// Cookie is the value of the visitor's cookie that the session was loaded
 	// from, or that the last Save returned; "" is a session that the store
 	// hasn't seen, and gets a new record.
 	Cookie string
 
-	// NewKey asks a store with records to keep the session under a new key,
+	// NewID asks a store with records to keep the session under a new ID,
 	// and to forget what it was kept under: [Session.CycleKey].
-	NewKey bool
+	NewID bool
 
 	// BrowserClose says that the cookie is one that the browser forgets when
 	// it is closed.
 	BrowserClose bool
 }
 
-// EndsAt returns when the session is over if it isn't saved again: as the expiry
-// in its Data says, or else maxAge after it was saved, and at Expires at the
-// latest. It is the zero time where nothing of that is known. The error is
-// [ErrMalformed] if Data is no dictionary, or its expiry none.
+// EndsAt returns when the session expires if it isn't saved again: as the expiry in
+// its Data says, or else maxAge after it was saved, and at Expires at the latest. It
+// is the zero time if none of that is known. The error is [ErrMalformed] if Data is
+// not a dictionary, or its expiry is not valid.
 func (r Record) EndsAt(maxAge time.Duration) (time.Time, error) {
-	_, expiry, err := parseData(r.Data)
+	var c contents
+	expiry, err := c.parse(r.Data)
 	if err != nil || r.Saved.IsZero() && expiry.kind != atTime {
 		return r.Expires, err
 	}
@@ -146,17 +176,8 @@ func (r Record) EndsAt(maxAge time.Duration) (time.Time, error) {
 // with [ErrExpired], [ErrFuture] or [ErrMalformed]. One whose Saved is zero counts
 // as saved now.
 func (r Record) Check(maxAge time.Duration, now time.Time) error {
-	_, expiry, err := parseData(r.Data)
-	if err != nil {
-		return err
-	}
-	saved := r.Saved
-	if saved.IsZero() {
-		saved = now
-	}
 	rules := policy{age: maxAge, skew: defaultClockSkew}
-	_, err = rules.check(expiry, saved, time.Time{}, r.Expires, now)
-	return err
+	return rules.restore(r, now, new(contents))
 }
 
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
@@ -170,7 +191,7 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 type CookieStore struct {
 	codec        codec
 	signer       *Signer // nil with another codec
-	legacy       []Codec
+	legacy       []Loader
 	compressOver int
 	maxInflated  int
 }
@@ -183,7 +204,7 @@ type StoreOption func(*storeOptions)
 type storeOptions struct {
 	fallbacks    [][]byte
 	django       bool
-	legacy       []Codec
+	legacy       []Loader
 	compressOver int
 	maxInflated  int
 }
@@ -211,22 +232,14 @@ func WithDjango() StoreOption {
 	return func(o *storeOptions) { o.django = true }
 }
 
-// WithLegacyCodecs reads the cookies that the store's own format doesn't cover
-// with these codecs, such as those of gorilla/sessions' CookieStore, and writes
-// them in the store's own format when they are next read: a site can move to
-// this package and log nobody out. Such a cookie is a gob or JSON map; values
-// that JSON can't hold, or keys that are neither strings nor integers, make it
-// refused. Its age is the codec's to judge. A [Signer] among the codecs reads
-// sessions as another store with it wrote them. Default: none.
-//
-// It takes what securecookie.CodecsFromPairs returns; for codecs of different
-// types, use it more than once.
-func WithLegacyCodecs[C Codec](codecs ...C) StoreOption {
-	return func(o *storeOptions) {
-		for _, c := range codecs {
-			o.legacy = append(o.legacy, c)
-		}
-	}
+// WithLegacy reads the cookies that the store's own format doesn't cover, and writes
+// them in that format when they are next saved, which is soon: reading one is enough
+// (see [Middleware]). A site can so change the format, or move to this package, and
+// log nobody out. Each Loader is tried in turn: those of package gorilla, or another
+// store, such as the [CookieStore] with which the site has written its cookies so
+// far. Default: none.
+func WithLegacy(loaders ...Loader) StoreOption {
+	return func(o *storeOptions) { o.legacy = append(o.legacy, loaders...) }
 }
 
 // WithCompressionOver tries zlib on sessions of more than n bytes of JSON, and
@@ -277,8 +290,8 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
-	case c == nil:
-		return nil, usage("NewWithCodec needs a codec")
+	case isNil(c):
+		return nil, usage("NewWithCodec needs a codec, and it is nil")
 	case o.django || o.fallbacks != nil:
 		return nil, usage("WithDjango and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
@@ -297,8 +310,11 @@ func collect(options []StoreOption) *storeOptions {
 }
 
 func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
-	if o.maxInflated < 1 {
-		return nil, usage(fmt.Sprintf("WithMaxInflated(%d) leaves room for no session", o.maxInflated))
+	switch {
+	case o.maxInflated < 1:
+		return nil, usage(fmt.Sprintf("WithMaxInflated(%d) leaves no room for a session", o.maxInflated))
+	case slices.ContainsFunc(o.legacy, func(l Loader) bool { return isNil(l) }):
+		return nil, usage("WithLegacy was given a nil Loader")
 	}
 	return &CookieStore{
 		codec:        c,
@@ -318,48 +334,89 @@ func (c *CookieStore) SetKeys(key []byte, fallbacks ...[]byte) error {
 	return c.signer.SetKeys(key, fallbacks...)
 }
 
+// isNil reports whether an interface is nil, or holds a nil pointer.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	value := reflect.ValueOf(v)
+	return value.Kind() == reflect.Pointer && value.IsNil()
+}
+
+// signsAnew reports whether there may be sessions that the store wants saved anew.
+func (c *CookieStore) signsAnew() bool {
+	return len(c.legacy) > 0 || c.signer != nil && len(c.signer.keys.Load().secrets) > 1
+}
+
 // Load verifies the value of a cookie and returns the session in it. All errors
 // are refusals: [ErrTampered], [ErrMalformed] or [ErrTooLarge], or what another
-// codec says. Whether the session is over is for the middleware to judge.
-func (c *CookieStore) Load(_ context.Context, name, value string) (Record, error) {
-	if size := len(name) + len(value); size > MaxCookieSize {
-		return Record{}, refuseTooLong(size)
+// codec says; unless a Loader of [WithLegacy] fails. Whether the session has expired
+// is for the middleware to judge.
+func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, error) {
+	if size := len(name) + len(value); size > maxLoaded {
+		return Record{}, refuseTooLong(size, maxLoaded)
 	}
 	rec, err := c.codec.load(name, value, c.maxInflated)
 	if err == nil || len(c.legacy) == 0 {
 		return rec, err
 	}
-	rec, legacyErr := loadLegacy(c.legacy, name, value, c.maxInflated)
-	if legacyErr == nil || errors.Is(err, ErrMalformed) {
+	rec, legacyErr := c.loadLegacy(ctx, name, value)
+	if legacyErr == nil || errors.Is(err, ErrMalformed) || !IsRefused(legacyErr) {
 		return rec, legacyErr
 	}
 	return rec, err // it has the store's own form
 }
 
-// Save returns the value of the cookie that holds the session. A session that
-// does not fit is [ErrTooLarge], in an error that names its largest keys.
+// maxLoaded bounds the work on a cookie. No browser sends one of that size.
+const maxLoaded = 8 * MaxCookieSize
+
+// loadLegacy tries the other formats in turn. The error is that of the last one.
+func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
+	for _, l := range c.legacy {
+		rec, err = l.Load(ctx, name, value)
+		if err == nil {
+			rec.Resave, rec.Version = true, ""
+			return rec, nil
+		}
+		if err = refuseBy(err); !IsRefused(err) {
+			break
+		}
+	}
+	return Record{}, err
+}
+
+// Save returns the value of the cookie that holds the session. A session that does
+// not fit in rec.Limit is [ErrTooLarge], in an error that names its largest keys;
+// Data that Load would refuse is [ErrMalformed].
 func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, version string, err error) {
+	if _, err := new(contents).parse(rec.Data); err != nil {
+		return "", "", &cookieError{class: usageError, reason: ErrMalformed, detail: "session can't be saved: its Data is not a dictionary", cause: err}
+	}
 	buf := getBuffer()
 	defer buf.free()
-	if buf.b, err = c.appendValue(buf.b, name, rec); err != nil {
+	room := space{rec.Limit, rec.Overhead}
+	if room.limit == 0 {
+		room = space{MaxCookieSize, len(name)}
+	}
+	if buf.b, err = c.appendValue(buf.b, name, []byte(rec.Data), rec.Saved, room); err != nil {
 		return "", "", err
 	}
 	return string(buf.b), "", nil
 }
 
-// appendValue appends the value of the cookie that holds the session to dst.
-func (c *CookieStore) appendValue(dst []byte, name string, rec Record) ([]byte, error) {
-	data := getBuffer()
-	defer data.free()
+// appendValue appends the value of the cookie that holds the dictionary to dst. It has
+// been parsed before, or was made of parts that have.
+func (c *CookieStore) appendValue(dst []byte, name string, data []byte, saved time.Time, room space) ([]byte, error) {
 	if c.signer != nil && c.signer.ascii {
-		data.b = appendASCII(data.b, rec.Data)
-	} else {
-		data.b = append(data.b, rec.Data...)
+		ascii := getBuffer()
+		defer ascii.free()
+		ascii.b = jsonobject.AppendASCII(ascii.b, string(data))
+		data = ascii.b
 	}
-	if err := checkReadable(data.b, c.maxInflated); err != nil {
+	if err := checkReadable(data, c.maxInflated); err != nil {
 		return dst, err
 	}
-	return appendFitting(dst, c.codec, name, data.b, rec.Saved, c.compressOver)
+	return appendFitting(dst, c.codec, name, data, saved, c.compressOver, room)
 }
 
 // Delete has nothing to do: the cookie is all there is.

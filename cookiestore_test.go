@@ -139,7 +139,7 @@ func TestSizeLimits(t *testing.T) {
 			value, err := save(store, data)
 			if err != nil {
 				require.ErrorIs(t, err, cookiestore.ErrTooLarge)
-				require.Regexp(t, `cookie would have \d{4} bytes of name and value, and browsers keep 4096; largest keys: "cart" \(\d+ bytes\), "n" \(4 bytes\)$`, err.Error())
+				require.Regexp(t, `cookie would have \d{4} bytes with its name and attributes, and the limit is 4096; largest keys: "cart" \(\d+ bytes\), "n" \(4 bytes\)$`, err.Error())
 				require.False(t, cookiestore.IsRefused(err))
 				break
 			}
@@ -192,9 +192,11 @@ func TestSizeLimits(t *testing.T) {
 		require.ErrorContains(t, err, "inflates to over 65536 bytes")
 	})
 	t.Run("a cookie that is too long is refused before it is looked at", func(t *testing.T) {
-		_, err := newStore(t).Load(t.Context(), "sessionid", strings.Repeat("x", cookiestore.MaxCookieSize))
+		_, err := newStore(t).Load(t.Context(), "sessionid", strings.Repeat("x", 8*cookiestore.MaxCookieSize-len("sessionid")+1))
 		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
-		require.ErrorContains(t, err, "have 4105 bytes, over 4096")
+		require.ErrorContains(t, err, "have 32769 bytes, over 32768")
+		_, err = newStore(t).Load(t.Context(), "sessionid", strings.Repeat("x", 8*cookiestore.MaxCookieSize-len("sessionid")))
+		require.ErrorIs(t, err, cookiestore.ErrMalformed)
 	})
 	t.Run("another codec's error names the largest keys", func(t *testing.T) {
 		store, err := cookiestore.NewWithCodec(securecookie.New(testKey, nil))
@@ -226,111 +228,6 @@ func TestCookiesAreSmall(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("%d bytes here, %d bytes with gorilla/sessions", len(value), len(theirs))
 	require.Less(t, 2*len(value), len(theirs))
-}
-
-func TestLegacyCodecs(t *testing.T) {
-	gobs := securecookie.CodecsFromPairs(testKey, nil, otherKey, otherKey)
-	asJSON := securecookie.New(otherKey, nil).SetSerializer(securecookie.JSONEncoder{})
-	store := newStore(t, cookiestore.WithLegacyCodecs(gobs...), cookiestore.WithLegacyCodecs(asJSON))
-
-	gob.Register([]any{})
-	gob.Register(map[string]any{})
-	for _, test := range []struct {
-		name   string
-		codec  securecookie.Codec
-		values any
-		want   string // "" means refused
-	}{
-		{"signed gob is read", gobs[0], map[any]any{"user": 7, "name": "Ankit", "price": 2.0}, `{"name":"Ankit","price":2.0,"user":7}`},
-		{"encrypted gob is read", gobs[1], map[any]any{"user": int64(7)}, `{"user":7}`},
-		{"keys that are integers become strings", gobs[0], map[any]any{7: "seven", uint8(8): true}, `{"7":"seven","8":true}`},
-		{"JSON is read with its numbers", asJSON, map[string]any{"n": 1 << 60, "f": 1.5}, `{"f":1.5,"n":1152921504606846976}`},
-		{"gob of a map with string keys is read", gobs[0], map[string]any{"user": 7}, `{"user":7}`},
-		{"numbers that came through encoding/json as floats are whole again", gobs[0],
-			map[any]any{"user": 42.0, "price": 1.5, "cart": []any{map[string]any{"n": 2.0}}, "big": 1e300, "b": true, "z": nil},
-			`{"b":true,"big":1e+300,"cart":[{"n":2}],"price":1.5,"user":42,"z":null}`},
-		{"a cookie of a later codec is read, after one of the same key has failed", asJSON, map[string]any{"a": 1}, `{"a":1}`},
-		{"a key that JSON can't have is refused", gobs[0], map[any]any{1.5: "x"}, ""},
-		{"two keys that would be one are refused", gobs[0], map[any]any{"7": "x", 7: "y"}, ""},
-		{"a value that JSON can't hold is refused", gobs[0], map[any]any{"x": complex(1, 2)}, ""},
-		{"a list is refused", asJSON, []int{1}, ""},
-		{"another key is refused", securecookie.New(bytes.Repeat([]byte("z"), 32), nil), map[any]any{"a": 1}, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			value, err := test.codec.Encode("sessionid", test.values)
-			require.NoError(t, err)
-			rec, err := store.Load(t.Context(), "sessionid", value)
-			if test.want == "" {
-				require.True(t, cookiestore.IsRefused(err))
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, cookiestore.Record{Data: test.want, Resave: true}, rec)
-		})
-	}
-	t.Run("a refusal says what the last codec says", func(t *testing.T) {
-		expired := securecookie.New(testKey, nil).MaxAge(1)
-		value, err := securecookie.New(testKey, nil).Encode("sessionid", map[any]any{"a": 1})
-		require.NoError(t, err)
-		_, err = newStore(t, cookiestore.WithLegacyCodecs(expired)).Load(t.Context(), "other", value)
-		require.True(t, cookiestore.IsRefused(err))
-		require.ErrorContains(t, err, "securecookie: the value is not valid")
-	})
-	t.Run("a serializer that knows one type alone is no panic", func(t *testing.T) {
-		picky := securecookie.New(testKey, nil).SetSerializer(pickySerializer{})
-		value, err := picky.Encode("sessionid", `{"user":7}`)
-		require.NoError(t, err)
-		rec, err := newStore(t, cookiestore.WithLegacyCodecs(picky)).Load(t.Context(), "sessionid", value)
-		require.NoError(t, err)
-		require.Equal(t, `{"user":7}`, rec.Data)
-		value, err = picky.Encode("sessionid", "nonsense")
-		require.NoError(t, err)
-		_, err = newStore(t, cookiestore.WithLegacyCodecs(picky)).Load(t.Context(), "sessionid", value)
-		require.True(t, cookiestore.IsRefused(err))
-	})
-	t.Run("a signer's cookie keeps its age and its bytes", func(t *testing.T) {
-		django, err := cookiestore.NewDjangoSigner(cookiestore.DjangoCookieSalt, []byte("Django's SECRET_KEY"))
-		require.NoError(t, err)
-		signed := time.Unix(1_800_000_000, 0)
-		value := django.Sign("sessionid", base64.RawURLEncoding.EncodeToString([]byte(`{"z":1e2,"a":1}`)), signed)
-		rec, err := newStore(t, cookiestore.WithLegacyCodecs(gobs[0]), cookiestore.WithLegacyCodecs(django)).Load(t.Context(), "sessionid", value)
-		require.NoError(t, err)
-		require.Equal(t, cookiestore.Record{Data: `{"z":1e2,"a":1}`, Saved: signed, Resave: true}, rec)
-		_, err = newStore(t, cookiestore.WithLegacyCodecs(django)).Load(t.Context(), "sessionid", value+"x")
-		require.ErrorIs(t, err, cookiestore.ErrTampered)
-	})
-	t.Run("a visitor's old cookie becomes a new one at the next reading", func(t *testing.T) {
-		value, err := gobs[0].Encode("sessionid", map[any]any{"user": 7})
-		require.NoError(t, err)
-		m, err := cookiestore.NewManager(store)
-		require.NoError(t, err)
-		s, err := m.Load(t.Context(), "sessionid="+value)
-		require.NoError(t, err)
-		require.Equal(t, 7, s.Get("user"))
-		cookie, err := m.Save(t.Context(), s)
-		require.NoError(t, err)
-		rec, err := newStore(t).Load(t.Context(), "sessionid", cookie.Value)
-		require.NoError(t, err)
-		require.Equal(t, `{"user":7}`, rec.Data)
-		require.False(t, rec.Resave)
-	})
-}
-
-// pickySerializer is like what sites write to have gorilla/sessions keep JSON.
-type pickySerializer struct{}
-
-func (pickySerializer) Serialize(src any) ([]byte, error) { return []byte(src.(string)), nil }
-
-func (pickySerializer) Deserialize(src []byte, dst any) error {
-	values := *dst.(*map[any]any)
-	var named map[string]any
-	if err := json.Unmarshal(src, &named); err != nil {
-		return err
-	}
-	for key, v := range named {
-		values[key] = v
-	}
-	return nil
 }
 
 // brokenCodec returns what no codec should.

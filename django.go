@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"example.com/cookiestore/internal/jsonobject"
 )
 
 // DjangoDatabaseSalt is the salt with which Django 3.1 and later sign the
@@ -56,7 +58,7 @@ func (d *DjangoRows) SetKeys(secret []byte, fallbacks ...[]byte) error {
 func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 	text := getBuffer()
 	defer text.free()
-	text.b = appendASCII(text.b, data)
+	text.b = jsonobject.AppendASCII(text.b, data)
 	if err := checkReadable(text.b, maxRow); err != nil {
 		return "", err
 	}
@@ -117,9 +119,9 @@ func (d *DjangoRows) decodeLegacy(row legacyRow) (DjangoRow, error) {
 	return DjangoRow{}, refuse(ErrTampered, "")
 }
 
-// checkedRow refuses what is no dictionary.
+// checkedRow refuses what is not a dictionary.
 func checkedRow(row DjangoRow) (DjangoRow, error) {
-	if _, err := splitObject(row.Data); err != nil {
+	if _, err := jsonobject.Parse(row.Data); err != nil {
 		return DjangoRow{}, refuse(ErrMalformed, err.Error())
 	}
 	return row, nil

@@ -1,6 +1,10 @@
 package cookiestore
 
-import "errors"
+import (
+	"errors"
+
+	"example.com/cookiestore/internal/jsonobject"
+)
 
 // The reasons for which a cookie is refused or a session can't be saved.
 // Test for them with [errors.Is]; the error that carries one says more.
@@ -17,7 +21,7 @@ var (
 	// ErrNoSession means that a store with records has none for a cookie.
 	ErrNoSession = errors.New("no such session")
 
-	// ErrExpired means that the session is over.
+	// ErrExpired means that the session has expired.
 	ErrExpired = errors.New("expired")
 
 	// ErrConflict means that a store's record is not in the state that it was
@@ -43,7 +47,11 @@ var (
 	ErrNoKey = errors.New("no such key")
 
 	// ErrType means that the value under a key is not of the type asked for.
-	ErrType = errors.New("another type")
+	ErrType = jsonobject.ErrType
+
+	// ErrCrossSite means that a request that another site has the browser make
+	// would begin a session: see [WithoutCrossSiteSessions].
+	ErrCrossSite = errors.New("cross-site request")
 )
 
 // errorClass tells whose fault an error is, in securecookie's terms.
@@ -109,7 +117,7 @@ func (e *cookieError) Cause() error     { return e.cause }
 // [ErrExpired] or [ErrFuture], and for those of codecs that say so with
 // securecookie's IsDecode method.
 func IsRefused(err error) bool {
-	if e := decodeErrorIn(err); e != nil && e.IsDecode() {
+	if e, ok := errorIn[interface{ IsDecode() bool }](err); ok && e.IsDecode() {
 		return true
 	}
 	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrFuture} {
@@ -120,22 +128,22 @@ func IsRefused(err error) bool {
 	return false
 }
 
-// decodeErrorIn returns the first error in the tree that has an IsDecode method. It is
-// what errors.As is for, without package reflect's half, which only that needs.
-func decodeErrorIn(err error) interface{ IsDecode() bool } {
+// errorIn returns the first error in the tree that is a T. It is what errors.As is for,
+// without package reflect's half, which only that needs.
+func errorIn[T any](err error) (found T, ok bool) {
 	switch e := err.(type) {
-	case interface{ IsDecode() bool }:
-		return e
+	case T:
+		return e, true
 	case interface{ Unwrap() error }:
-		return decodeErrorIn(e.Unwrap())
+		return errorIn[T](e.Unwrap())
 	case interface{ Unwrap() []error }:
 		for _, inner := range e.Unwrap() {
-			if found := decodeErrorIn(inner); found != nil {
-				return found
+			if found, ok = errorIn[T](inner); ok {
+				return found, true
 			}
 		}
 	}
-	return nil
+	return found, false
 }
 
 // reasonOf puts an error in one word, for a log.
@@ -152,6 +160,7 @@ func reasonOf(err error) string {
 		{ErrMalformed, "malformed"},
 		{ErrInterrupted, "interrupted"},
 		{ErrConflict, "conflict"},
+		{ErrCrossSite, "cross-site"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.word

@@ -171,17 +171,21 @@ func ExampleWithDjango() {
 	// Output: {"num_visits":1} 2018-06-04 <nil>
 }
 
-// The cookies of a site that has used gorilla/sessions until now.
-func ExampleWithLegacyCodecs() {
-	gorilla := securecookie.New([]byte("the hash key that the site has used"), nil)
-	value, err := gorilla.Encode("sessionid", map[any]any{"user": 7})
+// A site that changes its format logs nobody out: what Django has signed is read, and
+// written anew.
+func ExampleWithLegacy() {
+	django, err := cookiestore.New([]byte("Django's SECRET_KEY"), cookiestore.WithDjango())
 	if err != nil {
 		log.Fatal(err)
 	}
-	store := mustNew(cookiestore.WithLegacyCodecs(gorilla))
+	value, _, err := django.Save(context.Background(), "sessionid", cookiestore.Record{Data: `{"user":7}`, Saved: time.Now()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := mustNew(cookiestore.WithLegacy(django))
 	rec, err := store.Load(context.Background(), "sessionid", value)
-	fmt.Println(rec.Data, err)
-	// Output: {"user":7} <nil>
+	fmt.Println(rec.Data, rec.Resave, err)
+	// Output: {"user":7} true <nil>
 }
 
 func ExampleWithCompressionOver() {
@@ -211,7 +215,7 @@ func ExampleCookieStore_Save() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// session can't be saved: cookiestore: too large: cookie would have 19468 bytes of name and value, and browsers keep 4096; largest keys: "cart" (14544 bytes), "user" (7 bytes)
+	// session can't be saved: cookiestore: too large: cookie would have 19565 bytes with its name and attributes, and the limit is 4096; largest keys: "cart" (14544 bytes), "user" (7 bytes)
 }
 
 func ExampleCookieStore_Load() {
@@ -274,11 +278,11 @@ func ExampleManager_Load() {
 		}
 		visits := cookiestore.Get(session, "num_visits", 0) + 1
 		session.Set("num_visits", visits)
-		cookie, err := m.Save(ctx, session)
+		cookies, err := m.Save(ctx, session)
 		if err != nil {
 			return "", "", err
 		}
-		return fmt.Sprintf("visit %d", visits), cookie.String(), nil
+		return fmt.Sprintf("visit %d", visits), cookies[0].String(), nil
 	}
 	body, setCookie, _ := handle(context.Background(), "")
 	fmt.Println(body)
@@ -295,13 +299,13 @@ func ExampleManager_Save() {
 		log.Fatal(err)
 	}
 	session, _ := m.Load(context.Background())
-	cookie, err := m.Save(context.Background(), session)
-	fmt.Println(cookie == nil, err) // nothing was changed
+	cookies, err := m.Save(context.Background(), session)
+	fmt.Println(len(cookies), err) // nothing was changed
 	session.Set("user", 7)
-	cookie, err = m.Save(context.Background(), session)
-	fmt.Println(cookie.Name, cookie.MaxAge, err)
+	cookies, err = m.Save(context.Background(), session)
+	fmt.Println(cookies[0].Name, cookies[0].MaxAge, err)
 	// Output:
-	// true <nil>
+	// 0 <nil>
 	// sessionid 1209600 <nil>
 }
 
@@ -572,11 +576,11 @@ func ExampleSigner_Encode() {
 		log.Fatal(err)
 	}
 	var codec securecookie.Codec = signer
-	value, err := codec.Encode("session", map[any]any{"user": 7})
+	value, err := codec.Encode("session", map[string]any{"user": 7})
 	if err != nil {
 		log.Fatal(err)
 	}
-	values := map[any]any{}
+	var values map[string]any
 	err = codec.Decode("session", value, &values)
 	fmt.Println(values, err)
 	// Output: map[user:7] <nil>
@@ -592,6 +596,6 @@ func ExampleSigner_SetKeys() {
 		log.Fatal(err)
 	}
 	signed, err := signer.Verify("n", old)
-	fmt.Println("signed with key", signed.Key, err)
+	fmt.Println("signed with key", signed.Signer, err)
 	// Output: signed with key 1 <nil>
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.com/cookiestore/internal/jsonobject"
 )
 
 // An Expiry says when a session ends. Make one with [After] or [At], or use
@@ -102,6 +104,9 @@ const (
 	createdKey = "_session_created"
 )
 
+// maxBrowserAge is how long browsers keep a cookie at most (RFC 6265bis, section 5.5).
+const maxBrowserAge = 400 * 24 * time.Hour
+
 const (
 	defaultMaxAge    = 14 * 24 * time.Hour
 	defaultClockSkew = time.Minute
@@ -144,17 +149,17 @@ func parseExpiry(value string) (Expiry, error) {
 	case value == "null":
 		return Default, nil
 	case c == '"':
-		text, _ := decodeString(value)
+		text, _ := jsonobject.Decode[string](value)
 		for _, layout := range isoTimes {
 			if t, err := time.Parse(layout, text); err == nil {
 				return At(t), nil
 			}
 		}
 		return Expiry{}, fmt.Errorf("%s is not an ISO 8601 time", ExpiryKey)
-	case c == '-' || isDigit(c):
+	case c == '-' || '0' <= c && c <= '9':
 		return parseAge(value)
 	}
-	return Expiry{}, fmt.Errorf("%s holds %s, and neither seconds nor a time", ExpiryKey, kindOf(value))
+	return Expiry{}, fmt.Errorf("%s holds %s, and neither seconds nor a time", ExpiryKey, jsonobject.KindOf(value))
 }
 
 func parseAge(number string) (Expiry, error) {
@@ -208,7 +213,7 @@ func (p *policy) end(e Expiry, saved, created time.Time) time.Time {
 	return end
 }
 
-// check returns the end of a session, or refuses one that is over, or that was
+// check returns the end of a session, or refuses one that has expired, or that was
 // saved in the future. Last is the end of the store's record, if not zero.
 func (p *policy) check(e Expiry, saved, created, last, now time.Time) (time.Time, error) {
 	if saved.After(now.Add(p.skew)) {
@@ -217,13 +222,8 @@ func (p *policy) check(e Expiry, saved, created, last, now time.Time) (time.Time
 	if !last.IsZero() && now.After(last) {
 		return time.Time{}, ended(last)
 	}
-	// A store keeps saved to the second, so up to one is missing from it. As in
-	// Django's max_age, the last second still counts.
-	if e.kind != atTime {
-		now = now.Truncate(time.Second)
-	}
 	end := p.end(e, saved, created)
-	if now.After(end) {
+	if hasEnded(e, end, now) {
 		return time.Time{}, ended(end)
 	}
 	return earlier(end, last), nil
@@ -241,6 +241,16 @@ func earlier(end, last time.Time) time.Time {
 	return end
 }
 
+// hasEnded reports whether a session that ends at end has ended at now. A store keeps
+// the time of saving to the second, so up to one is missing from it: as in Django's
+// max_age, the last second still counts.
+func hasEnded(e Expiry, end, now time.Time) bool {
+	if e.kind != atTime {
+		now = now.Truncate(time.Second)
+	}
+	return now.After(end)
+}
+
 // closesWithBrowser reports whether the cookie gets no Max-Age and no Expires.
 func (p *policy) closesWithBrowser(e Expiry) bool {
 	return e.kind == atBrowserClose || e.kind == byDefault && p.browserClose
@@ -253,6 +263,6 @@ func (p *policy) renewalDue(e Expiry, saved, now time.Time) bool {
 	if p.renewal == 0 || e.kind == atTime {
 		return false
 	}
-	age := p.end(e, saved, saved).Sub(saved)
+	age := min(p.end(e, saved, saved).Sub(saved), maxBrowserAge)
 	return now.Sub(saved).Seconds() > p.renewal*age.Seconds()
 }

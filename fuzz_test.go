@@ -20,10 +20,7 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, data := range []string{`{}`, `{"a":1}`, `{"a":"` + strings.Repeat("x", 2000) + `"}`, `[]`, "\xff"} {
-		value, _, err := store.Save(f.Context(), "s", Record{Data: data, Saved: signedAt})
-		if err != nil {
-			f.Fatal(err)
-		}
+		value := store.signer.signData("s", []byte(data), signedAt, compression{over: defaultCompressOver})
 		f.Add(value, false)
 		payload, _, _ := strings.Cut(value, ":")
 		f.Add(payload, true)
@@ -52,8 +49,8 @@ func FuzzVerify(f *testing.F) {
 		}
 		rec.Saved = time.Time{}
 		found := new(contents)
-		err = defaultPolicy.restore(rec, found)
-		s := Session{contents: found}
+		err = defaultPolicy.restore(rec, time.Now(), found)
+		s := Session{lifecycle{contents: found}}
 		switch {
 		case err == nil && !json.Valid([]byte(rec.Data)):
 			t.Fatalf("accepts %q", rec.Data)
@@ -121,10 +118,9 @@ func FuzzCookieHeader(f *testing.F) {
 		if want := `{"n":7,"seen":7}`; found != (rec.Data == want) {
 			t.Fatalf("found is %v, and the session %s", found, rec.Data)
 		}
-		// What net/http takes for our cookie is what is taken for it here, but
-		// for what no browser sends: quotes, a space after the name, no value.
+		// What net/http takes for our cookie is taken for it here, too.
 		for i, c := range r.CookiesNamed("s") {
-			if i < maxDuplicates && !strings.Contains(header, " =") && !strings.Contains(header, "\t=") && c.Value != "" && !c.Quoted && !slices.Contains(values, c.Value) && len(values) < maxDuplicates {
+			if i < maxDuplicates && c.Value != "" && !strings.Contains(c.Value, "%") && !slices.Contains(values, c.Value) && len(values) < maxDuplicates {
 				t.Fatalf("%q is not among %q", c.Value, values)
 			}
 		}
@@ -139,7 +135,7 @@ func FuzzSession(f *testing.F) {
 		var s Session
 		model := map[string]any{}
 		found := new(contents)
-		if err := defaultPolicy.restore(Record{Data: start}, found); err == nil {
+		if err := defaultPolicy.restore(Record{Data: start}, time.Now(), found); err == nil {
 			s.contents = found
 			if strings.Contains(start, `\u`) || json.Unmarshal([]byte(start), &model) != nil {
 				return

@@ -458,7 +458,7 @@ func TestChangeAfterTheFirstByte(t *testing.T) {
 		{"a key is deleted", func(s *cookiestore.Session) { s.Delete("a") }, `session key \"a\" is not saved`},
 		{"a key is modified", func(s *cookiestore.Session) { cookiestore.Modify(s, "a", func(n *int) { *n++ }) }, `session key \"a\" is not saved`},
 		{"a value can't be set", func(s *cookiestore.Session) { s.Set("b", make(chan int)) }, `session key \"b\" is not saved`},
-		{"all is cleared", (*cookiestore.Session).Clear, `a change of the session is not saved`},
+		{"all is cleared", (*cookiestore.Session).Clear, `a change of the whole session is not saved`},
 		{"the expiry is set", func(s *cookiestore.Session) { s.SetExpiry(cookiestore.AtBrowserClose) }, `session key \"_session_expiry\" is not saved`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -485,10 +485,11 @@ func TestChangeAfterTheFirstByte(t *testing.T) {
 		})
 		require.Contains(t, v.log.String(), `session key \"a\" is not saved`)
 	})
-	t.Run("reading is never too late", func(t *testing.T) {
+	t.Run("reading on is never too late", func(t *testing.T) {
 		v := newVisitor(t, newStore(t))
 		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
 		v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.Get("a")
 			fmt.Fprint(w, "page")
 			assert.Equal(t, 1, s.Get("a"))
 		})
@@ -504,7 +505,13 @@ var aboutThePage = map[string]string{
 	"Location": "/done", "Refresh": "0; url=/done", "Trailer": "Expires",
 }
 
-func TestFailedSaveIsNoSuccess(t *testing.T) {
+// What the visitor is told, and whether trying again can help.
+const (
+	notSaved = "The session could not be saved.\n"
+	tryAgain = "The session could not be loaded or saved. Please try again.\n"
+)
+
+func TestFailedSavesAreNeverSilent(t *testing.T) {
 	page := func(w http.ResponseWriter) error {
 		for name, value := range aboutThePage {
 			w.Header().Set(name, value)
@@ -521,12 +528,13 @@ func TestFailedSaveIsNoSuccess(t *testing.T) {
 		store  cookiestore.Store
 		change func(s *cookiestore.Session)
 		says   string
+		text   string
 	}{
-		{"a session that is too large", newStore(t), func(s *cookiestore.Session) { s.Update(jsonObject(t, tooLarge)) }, `browsers keep 4096; largest keys: \"cart\"`},
-		{"a value that JSON can't hold", newStore(t), func(s *cookiestore.Session) { s.Set("f", func() {}) }, `session key \"f\" can't be set: JSON has no func()`},
-		{"a store that can't save", &failingStore{save: down}, func(s *cookiestore.Session) { s.Set("a", 1) }, "session can't be saved: the database is down"},
-		{"a store that can't load", &failingStore{load: down}, func(s *cookiestore.Session) { s.Get("a") }, "session can't be loaded: the database is down"},
-		{"a store that can't delete", &failingStore{remove: down}, func(s *cookiestore.Session) { s.Flush() }, "session can't be deleted: the database is down"},
+		{"a session that is too large", newStore(t), func(s *cookiestore.Session) { s.Update(jsonObject(t, tooLarge)) }, `the limit is 4096; largest keys: \"cart\"`, notSaved},
+		{"a value that JSON can't hold", newStore(t), func(s *cookiestore.Session) { s.Set("f", func() {}) }, `session key \"f\" can't be set: JSON has no func()`, notSaved},
+		{"a store that can't save", &failingStore{save: down}, func(s *cookiestore.Session) { s.Set("a", 1) }, "session can't be saved: the database is down", tryAgain},
+		{"a store that can't load", &failingStore{load: down}, func(s *cookiestore.Session) { s.Get("a") }, "session can't be loaded: the database is down", tryAgain},
+		{"a store that can't delete", &failingStore{remove: down}, func(s *cookiestore.Session) { s.Flush() }, "session can't be deleted: the database is down", tryAgain},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := newVisitor(t, test.store)
@@ -551,7 +559,7 @@ func TestFailedSaveIsNoSuccess(t *testing.T) {
 						answer(w)
 					})
 					require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
-					require.Equal(t, "The session could not be loaded or saved. Please try again.\n", v.body)
+					require.Equal(t, test.text, v.body)
 					require.Empty(t, resp.Cookies(), "the visitor keeps the cookie")
 					require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
 					require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
@@ -646,7 +654,7 @@ func TestFailedSaveIsNoSuccess(t *testing.T) {
 		})
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 		require.Equal(t, "later\n", v.body)
-		require.Equal(t, "DENY", resp.Header.Get("X-Frame-Options"), "what is not about the page stays")
+		require.Empty(t, resp.Header.Get("X-Frame-Options"), "nothing of the handler's header stays")
 	})
 }
 
@@ -770,7 +778,7 @@ func TestUntouchedRequestsNeverReachTheStore(t *testing.T) {
 		fmt.Fprint(w, "page")
 	})
 	require.Equal(t, "page", v.body)
-	require.Empty(t, resp.Header["Vary"])
+	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"], "the handler got hold of the session")
 }
 
 // The server removes the temporary files of uploads, though the handler has
@@ -822,7 +830,8 @@ func TestOuterHandlersSeeThePattern(t *testing.T) {
 }
 
 func TestContexts(t *testing.T) {
-	require.PanicsWithValue(t, "cookiestore: no session in the context: wrap the handler in cookiestore.Middleware",
+	require.PanicsWithValue(t, fmt.Sprintf("cookiestore: no session in this %T: wrap the handler in cookiestore.Middleware, "+
+		"and pass the Context() of the http.Request, not a framework's own context", t.Context()),
 		func() { cookiestore.FromContext(t.Context()) })
 
 	type other struct{}

@@ -9,14 +9,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"example.com/cookiestore/internal/jsonobject"
 )
 
 // The payload of a signed value is the base64url of the data, or a dot and
 // then the base64url of the data's zlib stream. It is what Django's
 // signing.dumps(obj, compress=True) makes of the serialized object.
 
-// MaxCookieSize is the number of bytes of name and value together up to which
-// browsers keep a cookie.
+// MaxCookieSize is the number of bytes up to which browsers keep a cookie. By default
+// no Set-Cookie field is longer, from the name to the last attribute: see
+// [WithMaxCookieSize].
 const MaxCookieSize = 4096
 
 const (
@@ -200,8 +203,8 @@ func appendInflated(dst, stream []byte, limit int) ([]byte, error) {
 	}
 }
 
-func refuseTooLong(size int) error {
-	return refuse(ErrTooLarge, fmt.Sprintf("name and value have %d bytes, over %d", size, MaxCookieSize))
+func refuseTooLong(size, limit int) error {
+	return refuse(ErrTooLarge, fmt.Sprintf("name and value have %d bytes, over %d", size, limit))
 }
 
 // checkReadable refuses to write a session that could not be read back, since it
@@ -215,30 +218,25 @@ func checkReadable(data []byte, limit int) error {
 }
 
 // tooLarge says why a session doesn't fit in a cookie, and what to take out.
-func tooLarge(size int, data []byte) error {
+func tooLarge(size int, room space, data []byte) error {
 	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
-		"cookie would have %d bytes of name and value, and browsers keep %d; %s", size, MaxCookieSize, largest(string(data)))}
+		"cookie would have %d bytes with its name and attributes, and the limit is %d; %s", size+room.overhead, room.limit, largest(string(data)))}
 }
 
-func (m member) size() int { return len(m.token) + len(m.value) }
+// space is what a cookie may take: a number of bytes, some of which are taken already.
+type space struct{ limit, overhead int }
+
+func (s space) fits(size int) bool { return s.overhead+size <= s.limit }
 
 // largest names the keys that take the most room.
 func largest(data string) string {
-	members, err := splitObject(data)
-	if err != nil || len(members) == 0 {
+	object, err := jsonobject.Parse(data)
+	if err != nil || object.Len() == 0 {
 		return "it has no keys to leave out"
 	}
 	var parts []string
-	for len(parts) < 3 && len(members) > 0 {
-		i := 0
-		for j, m := range members {
-			if m.size() > members[i].size() {
-				i = j
-			}
-		}
-		m := members[i]
-		members = slices.Delete(members, i, i+1)
-		parts = append(parts, fmt.Sprintf("%q (%d bytes)", m.key, m.size()))
+	for _, part := range object.Largest(3) {
+		parts = append(parts, fmt.Sprintf("%q (%d bytes)", part.Key, part.Size))
 	}
 	return "largest keys: " + strings.Join(parts, ", ")
 }

@@ -2,6 +2,7 @@ package cookiestore_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -358,7 +359,7 @@ func TestEndsAt(t *testing.T) {
 	require.NoError(t, err)
 	s.Set("a", 1)
 	require.True(t, s.EndsAt().IsZero())
-	cookie, err := m.Save(t.Context(), s)
+	cookie, err := saveOne(t.Context(), m, s)
 	require.NoError(t, err)
 	require.Equal(t, now.Add(time.Hour), s.EndsAt())
 
@@ -438,8 +439,9 @@ func TestExpiryOfALoadedSession(t *testing.T) {
 	})
 	t.Run("an expiry that can't be read refuses the session", func(t *testing.T) {
 		store := newStore(t)
-		value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"_session_expiry":"soon"}`, Saved: time.Now()})
+		signer, err := cookiestore.NewSigner(testKey)
 		require.NoError(t, err)
+		value := signer.Sign("sessionid", base64.RawURLEncoding.EncodeToString([]byte(`{"_session_expiry":"soon"}`)), time.Now())
 		m, err := cookiestore.NewManager(store, quiet)
 		require.NoError(t, err)
 		s, err := m.Load(t.Context(), "sessionid="+value)
@@ -469,7 +471,7 @@ func TestLifetimeOfOlderSessions(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []string{"a"}, s.Keys())
 			s.Set("a", 2)
-			cookie, err := m.Save(t.Context(), s)
+			cookie, err := saveOne(t.Context(), m, s)
 			require.NoError(t, err)
 			rec, err := store.Load(t.Context(), "sessionid", cookie.Value)
 			require.NoError(t, err)
@@ -529,7 +531,7 @@ func TestSessionOfAStoreThatFails(t *testing.T) {
 	_, err = json.Marshal(s)
 	require.ErrorContains(t, err, "down")
 	s.Set("a", 1)
-	cookie, err := m.Save(t.Context(), s)
+	cookie, err := saveOne(t.Context(), m, s)
 	require.ErrorIs(t, err, down)
 	require.Nil(t, cookie)
 	assert.EqualError(t, err, "session can't be loaded: the database is down")

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/cookiestore/internal/jsonobject"
 )
 
 // MinKeySize is the least number of bytes of a signing key: the size of an
@@ -153,7 +155,7 @@ func (s *Signer) SetMaxAge(d time.Duration) { s.maxAge = d }
 type Signed struct {
 	Payload string    // as it was signed, not decoded
 	At      time.Time // when it was signed, to the second
-	Key     int       // which key signed it: 0 the primary one, 1 the first fallback key, and so on
+	Signer  int       // the index of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
 }
 
 // Sign returns payload ":" timestamp ":" signature for the cookie of the given
@@ -178,44 +180,40 @@ func (s *Signer) Verify(name, value string) (Signed, error) {
 	if err != nil {
 		return Signed{}, err
 	}
-	return Signed{Payload: string(v.payload), At: time.Unix(v.at, 0), Key: v.key}, nil
+	return Signed{Payload: string(v.payload), At: time.Unix(v.at, 0), Signer: v.key}, nil
 }
 
 // Encode serializes value as JSON and signs it. It takes what encoding/json
-// takes, and also the map[any]any with string keys that gorilla/sessions keeps
-// its values in. With Decode it makes a Signer a securecookie.Codec.
+// takes. With Decode it makes a Signer a securecookie.Codec. For gorilla/sessions,
+// whose values JSON can't hold, see package gorilla.
 func (s *Signer) Encode(name string, value any) (string, error) {
-	if m, ok := value.(map[any]any); ok {
-		named, err := stringKeys(m)
-		if err != nil {
-			return "", err
-		}
-		value = named
+	if _, ok := value.(map[any]any); ok {
+		return "", usage("a map[any]any can't be JSON: gorilla.NewCodec makes a codec of a Signer that takes the values of gorilla/sessions")
 	}
 	buf := getBuffer()
 	defer buf.free()
 	var err error
-	if buf.b, err = appendValue(buf.b, value); err != nil {
+	if buf.b, err = jsonobject.AppendValue(buf.b, value); err != nil {
 		return "", &cookieError{class: usageError, detail: err.Error(), cause: err}
 	}
 	if s.ascii {
-		buf.b = appendASCII(nil, string(buf.b))
+		buf.b = jsonobject.AppendASCII(nil, string(buf.b))
 	}
 	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
 		return "", err
 	}
 	signed := getBuffer()
 	defer signed.free()
-	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver)
+	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver, space{MaxCookieSize, len(name)})
 	return string(signed.b), err
 }
 
 // Decode verifies value and stores what it holds in dst, a pointer that
-// encoding/json takes or the *map[any]any of gorilla/sessions. In an interface,
-// an integer comes back as an int where it fits, never as a float64.
+// encoding/json takes. In an interface, an integer comes back as an int where it
+// fits, never as a float64.
 func (s *Signer) Decode(name, value string, dst any) error {
 	if len(name)+len(value) > MaxCookieSize {
-		return refuseTooLong(len(name) + len(value))
+		return refuseTooLong(len(name)+len(value), MaxCookieSize)
 	}
 	buf, data := getBuffer(), getBuffer()
 	defer buf.free()
@@ -238,10 +236,7 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if !json.Valid(data.b) {
 		return refuse(ErrMalformed, "payload is not JSON")
 	}
-	if m, ok := dst.(*map[any]any); ok {
-		return decodeLooseMap(string(data.b), m)
-	}
-	if err := unmarshal(string(data.b), dst); err != nil {
+	if err := jsonobject.Unmarshal(string(data.b), dst); err != nil {
 		return &cookieError{class: decodeError, reason: ErrType, detail: fmt.Sprintf("the value does not fit in a %T", dst), cause: err}
 	}
 	return nil

@@ -53,13 +53,12 @@ func TestDjangoCookies(t *testing.T) {
 		store := v.store(t)
 		now := time.Unix(v.SignedAt, 0)
 		rules := defaultPolicy
-		rules.now = func() time.Time { return now }
 
 		rec, err := store.Load(t.Context(), "sessionid", v.Value)
 		var s Session
 		if err == nil {
 			s.contents = new(contents)
-			err = rules.restore(rec, s.contents)
+			err = rules.restore(rec, now, s.contents)
 		}
 		if !v.Valid {
 			assert.True(t, IsRefused(err), "%s: %s", v.Value, v.Why)
@@ -89,7 +88,6 @@ func TestDjangoCookies(t *testing.T) {
 		got, err := s.MarshalJSON()
 		require.NoError(t, err)
 		require.Equal(t, *v.JSON, string(got))
-		require.Equal(t, *v.JSON, string(joinObject(nil, s.members)), "nor does the split lose a byte")
 
 		// Written again, it is what a Django with its newest key writes.
 		again, _, err := store.Save(t.Context(), "sessionid", Record{Data: rec.Data, Saved: now})
@@ -103,6 +101,6 @@ func TestDjangoCookies(t *testing.T) {
 		reasons["accepted"]++
 	}
 	require.Equal(t, map[string]int{
-		"accepted": 126, "expired, but not to Django": 2, "tampered": 504, "malformed": 62, "too large": 1,
+		"accepted": 126, "expired, but not to Django": 2, "tampered": 504, "malformed": 63,
 	}, reasons)
 }

@@ -249,7 +249,7 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 		return "", "", err
 	}
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
-	if rec.Cookie == "" || rec.NewKey {
+	if rec.Cookie == "" || rec.NewID {
 		key = newKey()
 	}
 	ctx, cancel := s.limit(ctx)
@@ -258,7 +258,7 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	switch {
 	case rec.Cookie == "":
 		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
-	case rec.NewKey:
+	case rec.NewID:
 		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version, now)
 	default:
 		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version, now)

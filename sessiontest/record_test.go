@@ -41,7 +41,7 @@ func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (val
 			return "", "", cookiestore.ErrConflict
 		}
 	}
-	if key == "" || rec.NewKey {
+	if key == "" || rec.NewID {
 		delete(s.rows, key)
 		key = rand.Text()
 	}

@@ -21,10 +21,10 @@ func Cookie(tb testing.TB, store cookiestore.Store, values any, options ...cooki
 	s, err := m.Load(tb.Context())
 	require.NoError(tb, err)
 	s.Update(values)
-	cookie, err := m.Save(tb.Context(), s)
+	cookies, err := m.Save(tb.Context(), s)
 	require.NoError(tb, err)
-	require.NotNil(tb, cookie, "a session without values has no cookie")
-	return cookie
+	require.NotEmpty(tb, cookies, "a session without values has no cookie")
+	return cookies[0]
 }
 
 // Session returns the session that cookies hold: those of a request, or of an

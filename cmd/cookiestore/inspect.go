@@ -180,7 +180,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 			continue
 		}
 		if err == nil {
-			r.Format, r.Key = f.name, signed.Key
+			r.Format, r.Key = f.name, signed.Signer
 		}
 		rec, err := f.load()
 		if err != nil {
@@ -206,6 +206,9 @@ func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiest
 	store, err := cookiestore.NewWithCodec(signer, cookiestore.WithMaxInflated(maxInput))
 	if err != nil {
 		return cookiestore.Record{}, err
+	}
+	if size := len(c.name) + len(value); size > cookiestore.MaxCookieSize {
+		return cookiestore.Record{}, fmt.Errorf("cookie refused: too large: name and value have %d bytes, over %d", size, cookiestore.MaxCookieSize)
 	}
 	return store.Load(context.Background(), c.name, value)
 }

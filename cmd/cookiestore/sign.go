@@ -39,14 +39,14 @@ func (c *command) sign() (int, error) {
 	}
 	var session cookiestore.Session
 	session.Update(json.RawMessage(text))
-	cookie, err := m.Save(context.Background(), &session)
+	cookies, err := m.Save(context.Background(), &session)
 	switch {
 	case err != nil:
 		return bad, err
-	case cookie == nil:
+	case len(cookies) == 0:
 		return bad, fmt.Errorf("the session is empty, or over at once, and has no cookie")
 	}
-	_, err = fmt.Fprintln(c.out, cookie.Value)
+	_, err = fmt.Fprintln(c.out, cookies[0].Value)
 	return good, err
 }
 

@@ -63,14 +63,14 @@ func (c *counter) handle(ctx context.Context, request events.APIGatewayV2HTTPReq
 	visits := cookiestore.Get(session, "num_visits", 0) + 1
 	session.Set("num_visits", visits)
 
-	cookie, err := c.sessions.Save(ctx, session)
+	cookies, err := c.sessions.Save(ctx, session)
 	if err != nil {
 		return failed(ctx, err), nil
 	}
 	name := cookiestore.Get(session, "name", "stranger")
 	response := answer(http.StatusOK, fmt.Sprintf("Hello, %s. Visits: %d\n", name, visits))
-	if cookie != nil { // nil where there is nothing to set
-		response.Cookies = []string{cookie.String()}
+	for _, cookie := range cookies {
+		response.Cookies = append(response.Cookies, cookie.String())
 	}
 	return response, nil
 }

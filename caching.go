@@ -1,0 +1,105 @@
+package cookiestore
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// What a response's header says to caches, where it depends on a session.
+
+// vary says that the response depends on the cookie.
+func vary(h http.Header) {
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], "Cookie")
+}
+
+// cdnFields are the fields with which a response speaks to some shared caches alone
+// (RFC 9213, and what was there before), in place of Cache-Control.
+var cdnFields = [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Cloudflare-Cdn-Cache-Control"}
+
+// isShared reports whether the header asks shared caches to keep the response.
+func isShared(h http.Header) bool {
+	for directive := range directives(h) {
+		if isSharedDirective(directive) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(cdnFields[:], func(name string) bool { return len(h[name]) > 0 })
+}
+
+// onlyPrivate is shared between responses, and has no room to append in place.
+var onlyPrivate = []string{"private"}
+
+// keepPrivate makes the response one that shared caches don't keep (RFC 9111, section
+// 5.2.2.7): they would hand the cookie that it sets to everybody.
+func keepPrivate(h http.Header) {
+	for _, name := range cdnFields {
+		delete(h, name)
+	}
+	if len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = onlyPrivate
+		return
+	}
+	kept := []string{}
+	private := false
+	for directive := range directives(h) {
+		if isSharedDirective(directive) {
+			continue
+		}
+		name, fields, _ := strings.Cut(directive, "=")
+		if strings.EqualFold(name, "private") && fields != "" {
+			continue // private for some fields only
+		}
+		private = private || strings.EqualFold(name, "private") || strings.EqualFold(name, "no-store")
+		kept = append(kept, directive)
+	}
+	if !private {
+		kept = append(kept, "private")
+	}
+	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+}
+
+func isSharedDirective(directive string) bool {
+	name, _, _ := strings.Cut(directive, "=")
+	name = strings.TrimSpace(name)
+	return strings.EqualFold(name, "public") || strings.EqualFold(name, "s-maxage")
+}
+
+// directives iterates over the directives of Cache-Control. Commas in quotes don't
+// separate them.
+func directives(h http.Header) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, line := range h["Cache-Control"] {
+			for line != "" {
+				end := endOfDirective(line)
+				directive := strings.TrimSpace(line[:end])
+				line = line[min(end+1, len(line)):]
+				if directive != "" && !yield(directive) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func endOfDirective(line string) int {
+	quoted := false
+	for i := range len(line) {
+		switch line[i] {
+		case '"':
+			quoted = !quoted
+		case ',':
+			if !quoted {
+				return i
+			}
+		}
+	}
+	return len(line)
+}

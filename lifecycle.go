@@ -1,0 +1,581 @@
+package cookiestore
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"example.com/cookiestore/internal/jsonobject"
+)
+
+// How a session is loaded, closed, merged and kept: what the middleware and stores
+// see of it. session.go has what handlers see.
+
+// lifecycle is the part of a [Session] that its host and its manager see to.
+type lifecycle struct {
+	mu        sync.Mutex // guards the fields below; never held while other code runs, but the clock
+	*contents            // nil until the session is used: most requests do without
+	accessed  bool
+	closed    bool    // the response has begun
+	host      host    // nil without one
+	rules     *policy // nil means defaultPolicy
+
+	loading sync.Mutex // held while the host loads
+}
+
+// A host is where a session lives: the middleware's side of a request.
+type host interface {
+	// load fills in what the store has kept, at the first use.
+	load(*contents)
+
+	// lateUse is told of what can't be kept since the response has begun: a
+	// change of a dictionary key ("" for the whole session), or the first use.
+	lateUse(what lateUse, key string)
+}
+
+// A lateUse is what a handler does after the response began.
+type lateUse int
+
+const (
+	lateLoad lateUse = iota
+	lateChange
+)
+
+// contents is a session as a store has kept it, with the changes since.
+type contents struct {
+	object  jsonobject.Object
+	base    string // the dictionary as it was loaded, for stores that merge
+	version string // the store's word for the state that base was in
+	value   string // of the cookie that it came from
+	twins   []string
+	left    []string // the cookies of sessions that were flushed
+	asOf    time.Time
+	saved   time.Time
+	ends    time.Time
+	created int64 // Unix seconds; kept where there is a lifetime
+	loaded  bool  // from what a visitor sent
+	sent    bool  // the visitor sent a cookie, good or bad
+	resave  bool  // the store wants it saved again
+	refused error // why what the visitor sent was refused
+	failure error // of the store
+
+	modified   bool
+	newID      bool // CycleKey was called
+	cleared    bool // Clear or Flush was called
+	skipRenew  bool
+	told       bool             // the handler knows of an error
+	changes    int              // how often it was modified
+	flushes    int              // how often it was flushed
+	sinceFlush int              // how often it was modified since
+	bad        map[string]error // why the values of these keys couldn't be set
+	replays    []replay         // changes that can be made again, for stores that merge
+	plainKeys  map[string]bool  // keys with changes that can't be, for such stores
+	lateKeys   []string         // changed since it was closed; not reported yet
+}
+
+// A replay is a change of the value under one key that can be made again, on what
+// another request has stored there meanwhile.
+type replay struct {
+	key    string
+	change func(value string) (string, error) // "" is no value
+}
+
+// open locks the session, which it loads at the first use.
+func (s *lifecycle) open() {
+	s.mu.Lock()
+	s.accessed = true
+	if s.contents != nil {
+		return
+	}
+	s.mu.Unlock()
+	s.load()
+}
+
+// load has the host fill in the session, once, and locks it.
+func (s *lifecycle) load() {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if s.contents != nil { // set under both locks: another goroutine was first
+		s.mu.Lock()
+		return
+	}
+	found := new(contents)
+	returned := false
+	defer func() {
+		s.mu.Lock()
+		s.contents = found
+		if !returned {
+			*found = contents{failure: errStorePanicked}
+			s.mu.Unlock()
+		}
+	}()
+	if s.host != nil {
+		s.host.load(found)
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			s.host.lateUse(lateLoad, "")
+		}
+	}
+	returned = true
+}
+
+var errStorePanicked = errors.New("cookiestore: the store panicked")
+
+// unlock ends what open began, and reports changes that came too late.
+func (s *lifecycle) unlock() {
+	keys := s.lateKeys
+	s.lateKeys = nil
+	s.mu.Unlock()
+	for _, key := range keys {
+		s.host.lateUse(lateChange, key)
+	}
+}
+
+func (s *lifecycle) policy() *policy {
+	if s.rules == nil {
+		return &defaultPolicy
+	}
+	return s.rules
+}
+
+// changed notes that the session is no longer what it was loaded as. The key is
+// for the log, where the change comes too late.
+func (s *lifecycle) changed(key string) {
+	s.modified = true
+	s.changes++
+	s.sinceFlush++
+	if s.closed && s.host != nil {
+		s.lateKeys = append(s.lateKeys, key)
+	}
+}
+
+// clear empties the dictionary. What cookies the visitor has are worth nothing
+// then, and their sessions are to be deleted.
+func (s *lifecycle) clear() {
+	s.object.Clear()
+	s.bad, s.replays = nil, nil
+	s.cleared = true
+	s.changed("")
+}
+
+// flush ends the session, and begins another.
+func (s *lifecycle) flush() {
+	s.clear()
+	s.flushes++
+	s.sinceFlush = 0
+	s.created = 0
+	s.newID = false
+	if s.value != "" {
+		s.left = append(s.left, s.value)
+	}
+	s.left = append(s.left, s.twins...)
+	s.value, s.base, s.version, s.twins = "", "", "", nil
+}
+
+// restore fills c with the session that the store has kept, or returns why it is
+// to be refused.
+func (p *policy) restore(rec Record, now time.Time, c *contents) error {
+	expiry, err := c.parse(rec.Data)
+	if err != nil {
+		return err
+	}
+	c.version, c.saved, c.resave, c.asOf, c.loaded = rec.Version, rec.Saved, rec.Resave, now, true
+	if rec.Version != "" {
+		c.base = rec.Data
+	}
+	if c.saved.IsZero() {
+		c.saved = now
+	}
+	if p.lifetime > 0 {
+		c.takeCreated()
+	}
+	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
+		*c = contents{sent: c.sent, refused: c.refused}
+	}
+	return err
+}
+
+// parse takes a dictionary apart and finds its expiry, or refuses it.
+func (c *contents) parse(data string) (Expiry, error) {
+	object, err := jsonobject.Parse(data)
+	if err != nil {
+		return Default, refuse(ErrMalformed, err.Error())
+	}
+	c.object = object
+	value, ok := c.object.Find(ExpiryKey)
+	if !ok {
+		return Default, nil
+	}
+	expiry, err := parseExpiry(value)
+	if err != nil {
+		return Default, refuse(ErrMalformed, err.Error())
+	}
+	return expiry, nil
+}
+
+// takeCreated takes the time at which the session began out of the dictionary. One
+// without it began when it was last saved.
+func (c *contents) takeCreated() {
+	c.created = c.saved.Unix()
+	value, ok := c.object.Find(createdKey)
+	if !ok {
+		return
+	}
+	if at, err := strconv.ParseInt(value, 10, 64); err == nil {
+		c.created = at
+	}
+	c.object.Delete(createdKey)
+}
+
+// appendJSON appends the dictionary, with what is kept beside it.
+func (c *contents) appendJSON(dst []byte) []byte {
+	dst = c.object.AppendTo(dst)
+	if c.created == 0 {
+		return dst
+	}
+	for dst[len(dst)-1] != '}' { // it was written with a blank behind it
+		dst = dst[:len(dst)-1]
+	}
+	dst = dst[:len(dst)-1]
+	if c.object.Len() > 0 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"`+createdKey+`":`...)
+	dst = strconv.AppendInt(dst, c.created, 10)
+	return append(dst, '}')
+}
+
+// expiry returns what SetExpiry was told. What stands there has been checked when
+// it was loaded or set.
+func (c *contents) expiry() Expiry {
+	if value, ok := c.object.Find(ExpiryKey); ok {
+		e, _ := parseExpiry(value)
+		return e
+	}
+	return Default
+}
+
+// endIfSaved returns when the session ends, with that expiry, if it is saved at now.
+func (c *contents) endIfSaved(rules *policy, e Expiry, now time.Time) time.Time {
+	created := now
+	if c.created != 0 {
+		created = time.Unix(c.created, 0)
+	}
+	return rules.end(e, now, created)
+}
+
+// err returns why the session can't be saved.
+func (c *contents) err() error {
+	if c.failure != nil || len(c.bad) == 0 {
+		return c.failure
+	}
+	first := ""
+	for key := range c.bad {
+		if first == "" || key < first {
+			first = key
+		}
+	}
+	return c.bad[first]
+}
+
+// An ending says how a request ends, as far as its session is concerned.
+type ending struct {
+	rules    *policy
+	came     int64 // when the request came, in Unix nanoseconds; 0 if unknown
+	every    bool  // every request saves
+	optional bool  // what nobody asked for may be saved
+	failed   bool  // nothing is saved, and only a flush holds
+	final    bool  // later changes are too late
+}
+
+// outcome is what becomes of a session at the end of a request.
+type outcome int
+
+const (
+	keepCookie outcome = iota // nothing to do
+	saveSession
+	endSession // nothing is left of it
+)
+
+// A closing is what is to be done at the end of a request.
+type closing struct {
+	what     outcome
+	rec      Record   // what to save but for Data, or of which session nothing is left
+	data     *buffer  // the dictionary to save; nil for none
+	left     []string // the cookies of sessions that were flushed
+	twins    []string // other valid cookies that the visitor sent
+	changes  int      // how often it had been modified
+	flushes  int      // and how often flushed
+	accessed bool     // the response depends on it
+	modified bool     // by the handler; otherwise it is only to be renewed
+	dropped  bool     // there are changes that are not saved
+	begins   bool     // the visitor has sent no cookie, and there is a session now
+}
+
+// free gives the text of the dictionary back.
+func (c *closing) free() {
+	if c.data != nil {
+		c.data.free()
+		c.data = nil
+	}
+}
+
+// close decides what becomes of the session, and notes it in c. A session that
+// nobody used is not even loaded, unless every request is to save it.
+func (s *lifecycle) close(how *ending, c *closing) error {
+	if how.every && how.optional && !how.failed {
+		s.open()
+	} else {
+		s.mu.Lock()
+	}
+	defer s.mu.Unlock()
+	s.closed = s.closed || how.final
+	*c = closing{accessed: s.accessed}
+	if s.contents == nil {
+		return nil
+	}
+	if how.failed {
+		s.closeFailed(c)
+		return s.failure
+	}
+	if err := s.err(); err != nil {
+		return err
+	}
+	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && how.rules.renewal == 0) {
+		return nil // it was only read, as most are
+	}
+	s.decide(how, c)
+	return nil
+}
+
+// closeFailed is close for a response that failed: what was flushed stays flushed.
+func (s *lifecycle) closeFailed(c *closing) {
+	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
+	if s.flushes > 0 {
+		c.what, c.left = endSession, s.left
+		c.changes, c.flushes = s.changes, s.flushes
+	}
+}
+
+// decide is close for a session that was changed, or may be due for a renewal.
+func (s *lifecycle) decide(how *ending, c *closing) {
+	rules := how.rules
+	now := rules.now()
+	c.rec = Record{Cookie: s.value, Version: s.version, NewID: s.newID, Saved: now}
+	c.left, c.twins, c.modified = s.left, s.twins, s.modified
+	c.changes, c.flushes = s.changes, s.flushes
+	expiry := s.expiry()
+	if rules.lifetime > 0 && s.created == 0 {
+		s.begin(now)
+	}
+	end := s.endIfSaved(rules, expiry, now)
+	empty := s.object.Len() == 0 || hasEnded(expiry, end, now) || expiry.kind == atTime && end.Equal(now)
+	switch {
+	case !s.modified && (empty || !s.renewalDue(how, expiry, now)):
+		return
+	case empty && s.sent && (s.loaded || s.cleared):
+		c.what = endSession
+		return
+	case empty:
+		return
+	}
+	if len(s.twins) > 0 { // it must be the newest of the visitor's cookies
+		if next := s.saved.Add(time.Second); next.After(now) {
+			c.rec.Saved = next
+		}
+	}
+	c.data = getBuffer()
+	c.data.b = s.appendJSON(c.data.b)
+	c.rec.Expires = end
+	c.rec.BrowserClose = rules.closesWithBrowser(expiry)
+	c.what = saveSession
+	c.begins = !s.sent
+}
+
+// again is decide, after the manager has taken something out of the session.
+func (s *lifecycle) again(how *ending, c *closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.free()
+	*c = closing{accessed: c.accessed}
+	s.decide(how, c)
+}
+
+// isUsed reports whether the session has been read or changed.
+func (s *lifecycle) isUsed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents != nil
+}
+
+// begin notes when the session began: now, if it is new; otherwise it was loaded under
+// rules without a lifetime, and says so itself.
+func (s *lifecycle) begin(now time.Time) {
+	if s.value != "" {
+		s.takeCreated()
+		return
+	}
+	s.object.Delete(createdKey)
+	s.created = now.Unix()
+}
+
+// renewalDue reports whether a session that was only read is to be saved. What it
+// was read from may be out of date if that was a while ago: another response may
+// have set a newer cookie meanwhile.
+func (s *lifecycle) renewalDue(how *ending, e Expiry, now time.Time) bool {
+	since := s.asOf
+	if how.came != 0 {
+		since = time.Unix(0, how.came)
+	}
+	return s.loaded && now.Sub(since) <= maxRenewalDelay &&
+		(s.resave || how.every || how.rules.renewalDue(e, s.saved, now))
+}
+
+// maxRenewalDelay is how long after a session was loaded it is still renewed.
+const maxRenewalDelay = time.Second
+
+// plain notes that a key is about to be changed whatever its value is.
+func (s *lifecycle) plain(key string) {
+	if s.version == "" {
+		return
+	}
+	if s.plainKeys == nil {
+		s.plainKeys = map[string]bool{}
+	}
+	s.plainKeys[key] = true
+	s.replays = slices.DeleteFunc(s.replays, func(r replay) bool { return r.key == key })
+}
+
+// replayable notes how the value under a key has been changed.
+func (s *lifecycle) replayable(key string, change func(string) (string, error)) {
+	if s.version != "" && !s.cleared && !s.plainKeys[key] {
+		s.replays = append(s.replays, replay{key, change})
+	}
+}
+
+// rebase puts the changes since the session was loaded on top of what the store
+// has now, and closes it again. If it was flushed since it was closed, there is
+// nothing to merge.
+func (s *lifecycle) rebase(how *ending, c *closing, theirs *contents) error {
+	c.free()
+	for {
+		s.mu.Lock()
+		flushed, changes := s.flushes != c.flushes, s.changes
+		base, ours, replays := s.base, s.object.Clone(), slices.Clone(s.replays)
+		s.mu.Unlock()
+		var merged jsonobject.Object
+		if !flushed {
+			var err error
+			if merged, err = merge(base, &ours, &theirs.object, replays); err != nil {
+				return err
+			}
+		}
+		if s.adoptMerged(how, c, theirs, merged, changes) {
+			return s.closingErr()
+		}
+	}
+}
+
+// adoptMerged makes the session what merging has made of it, and decides what
+// becomes of it, unless it was changed meanwhile.
+func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merged jsonobject.Object, changes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes != changes {
+		return false
+	}
+	if s.flushes == c.flushes {
+		s.object = merged
+		s.base, s.version = theirs.base, theirs.version
+		s.saved, s.ends, s.created = theirs.saved, theirs.ends, theirs.created
+	}
+	*c = closing{accessed: c.accessed}
+	s.decide(how, c)
+	return true
+}
+
+// closingErr is err, for those who don't hold the lock.
+func (s *lifecycle) closingErr() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err()
+}
+
+// merge returns theirs with the changes between base and ours made to it. Those that
+// can be made again are, so that a counter counts both.
+func merge(base string, ours, theirs *jsonobject.Object, replays []replay) (jsonobject.Object, error) {
+	was, _ := jsonobject.Parse(base) // has been checked
+	merged := jsonobject.Merge(&was, ours, theirs)
+	for i, r := range replays {
+		if i == slices.IndexFunc(replays, func(other replay) bool { return other.key == r.key }) {
+			value, ok := theirs.Find(r.key)
+			restoreKey(&merged, r.key, value, ok)
+		}
+		value, _ := merged.Find(r.key)
+		after, err := r.change(value)
+		if err != nil {
+			return merged, err
+		}
+		restoreKey(&merged, r.key, after, after != "")
+	}
+	return merged, nil
+}
+
+// restoreKey puts a value under key, or removes what is there.
+func restoreKey(object *jsonobject.Object, key, value string, ok bool) {
+	if ok {
+		object.Set(key, value)
+	} else {
+		object.Delete(key)
+	}
+}
+
+// kept makes the session one that the store has, under the cookie's new value, or
+// "" if it has none any more. What was changed while the store worked is still to
+// be saved.
+func (s *lifecycle) kept(c *closing, value, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.resave = nil, false
+	s.loaded, s.sent = value != "", value != ""
+	s.saved, s.ends = time.Time{}, time.Time{}
+	if s.flushes != c.flushes { // since it was closed
+		s.loaded = false
+		if value != "" {
+			s.left = []string{value}
+		}
+		return
+	}
+	s.value, s.version = value, version
+	if version != "" {
+		s.base = c.rec.Data
+	}
+	if s.loaded {
+		s.saved, s.ends = c.rec.Saved.Truncate(time.Second), c.rec.Expires
+	} else {
+		s.twins = nil
+	}
+	s.replays, s.plainKeys = nil, nil
+	if s.changes == c.changes {
+		s.modified, s.newID, s.cleared = false, false, false
+	}
+}
+
+// use gives a session to the manager that saves it: its rules count from now on.
+func (s *lifecycle) use(rules *policy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = rules
+}
+
+// toldWhy reports whether a value that couldn't be set is all that stops the
+// session from being saved, and the handler knows.
+func (s *lifecycle) toldWhy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents != nil && s.failure == nil && len(s.bad) > 0 && s.told
+}

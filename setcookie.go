@@ -1,0 +1,256 @@
+package cookiestore
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDuplicates is how many cookies of one name are looked at. Browsers may send
+// one for each scope, and attackers any number.
+const maxDuplicates = 8
+
+// cookieValues iterates over the values of the cookies of a name, in order. It
+// reads only as much of the Cookie fields as is asked for, and no other cookie.
+// Like Django and net/http, it takes blanks around the parts, and a pair of quotes
+// around the value.
+func cookieValues(fields []string, name string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, field := range fields {
+			for field != "" {
+				var pair string
+				pair, field, _ = strings.Cut(field, ";")
+				rest, ok := strings.CutPrefix(strings.TrimLeft(pair, " \t"), name)
+				if !ok {
+					continue
+				}
+				value, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")
+				if !ok {
+					continue
+				}
+				if value = plainValue(strings.Trim(value, " \t")); value != "" && !yield(value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// plainValue undoes what clients and proxies do to the value of a cookie: one pair
+// of quotes, and the percent-encoded colons of npm's cookie package. No value of a
+// store has either, so each cookie still has one spelling of its own.
+func plainValue(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		value = value[1 : n-1]
+	}
+	if strings.IndexByte(value, '%') >= 0 {
+		value = strings.ReplaceAll(strings.ReplaceAll(value, "%3A", ":"), "%3a", ":")
+	}
+	return value
+}
+
+// A cookieChange is what a response does with the visitor's cookie.
+type cookieChange struct {
+	vary    bool      // the response depends on the cookie
+	set     bool      // it sets it, or deletes it, and the rest counts
+	line    string    // the Set-Cookie field
+	value   string    // of the cookie, a part of the line; "" to delete it
+	age     int       // Max-Age in seconds; -1 for none
+	expires time.Time // where there is an age
+	ended   bool      // the cookies in other scopes are to be deleted, too
+	twins   bool      // and the visitor has sent some
+
+	replaces string // the value that the session's cookie had before
+}
+
+// A jar writes the Set-Cookie fields of one cookie.
+type jar struct {
+	cookie     http.Cookie // without value and times
+	attributes string      // "; Path=/; HttpOnly..." of cookie
+	others     []http.Cookie
+	unlike     http.Cookie // in the same scope, partitioned if cookie isn't
+	limit      int         // bytes of a field
+}
+
+func newJar(o *settings) jar {
+	j := jar{cookie: o.cookie, attributes: attributesOf(&o.cookie), unlike: o.cookie, limit: o.maxCookieSize}
+	j.unlike.Partitioned = !o.cookie.Partitioned
+	elsewhere := o.former
+	if o.cookie.Domain != "" {
+		elsewhere = append([]scope{{path: o.cookie.Path}}, elsewhere...)
+	}
+	for _, s := range elsewhere {
+		other := o.cookie
+		other.Domain, other.Path = s.domain, s.path
+		j.others = append(j.others, other)
+	}
+	return j
+}
+
+// room returns what the value of a cookie with these times may take.
+func (j *jar) room(c *cookieChange) space {
+	var times [maxTimes]byte
+	return space{j.limit, len(j.cookie.Name) + len("=") + len(appendTimes(times[:0], c)) + len(j.attributes)}
+}
+
+// deletions returns the cookies to delete beside that of the change: those in
+// other scopes of the site's, and, if the visitor has sent more than one, the
+// partitioned twin.
+func (j *jar) deletions(c *cookieChange) []http.Cookie {
+	if !c.ended {
+		return nil
+	}
+	all := j.others
+	if c.twins && j.cookie.Secure {
+		all = append(all[:len(all):len(all)], j.unlike)
+	}
+	return all
+}
+
+// isSetIn reports whether a header sets the cookie.
+func (j *jar) isSetIn(h http.Header) bool {
+	return slices.ContainsFunc(h["Set-Cookie"], func(line string) bool { return j.has(line) })
+}
+
+// has reports whether a Set-Cookie field is about the cookie.
+func (j *jar) has(line string) bool {
+	name, _, _ := strings.Cut(line, "=")
+	return strings.TrimSpace(name) == j.cookie.Name
+}
+
+// takeBack removes the fields from a header that set the cookie to a value which the
+// session has had. It reports whether others set it, which are not the session's.
+func (j *jar) takeBack(h http.Header, value string) (others bool) {
+	lines := h["Set-Cookie"]
+	if len(lines) == 0 {
+		return false
+	}
+	kept := slices.DeleteFunc(lines, func(line string) bool {
+		if !j.has(line) {
+			return false
+		}
+		_, rest, _ := strings.Cut(line, "=")
+		was, _, _ := strings.Cut(rest, ";")
+		others = others || was != value
+		return was == value
+	})
+	h["Set-Cookie"] = kept
+	return others
+}
+
+// deletion returns the Set-Cookie field that deletes the cookie.
+func deletion(cookie *http.Cookie) string {
+	gone := cookieChange{expires: time.Unix(0, 0)}
+	return string(appendTimes([]byte(cookie.Name+"="), &gone)) + attributesOf(cookie)
+}
+
+// cookies returns the change as http.SetCookie takes it.
+func (j *jar) cookies(c *cookieChange) []*http.Cookie {
+	cookie := j.cookie
+	cookie.Value, cookie.Expires = c.value, c.expires
+	switch {
+	case c.age == 0:
+		cookie.MaxAge = -1 // net/http's word for Max-Age=0
+	case c.age > 0:
+		cookie.MaxAge = c.age
+	}
+	all := []*http.Cookie{&cookie}
+	for _, other := range j.deletions(c) {
+		other.MaxAge, other.Expires = -1, time.Unix(0, 0)
+		all = append(all, &other)
+	}
+	return all
+}
+
+// attributesOf writes the attributes that don't change, as net/http does.
+func attributesOf(c *http.Cookie) string {
+	all := "; Path=" + c.Path
+	if c.Domain != "" {
+		all += "; Domain=" + strings.TrimPrefix(c.Domain, ".")
+	}
+	if c.HttpOnly {
+		all += "; HttpOnly"
+	}
+	if c.Secure {
+		all += "; Secure"
+	}
+	switch c.SameSite {
+	case http.SameSiteLaxMode:
+		all += "; SameSite=Lax"
+	case http.SameSiteStrictMode:
+		all += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		all += "; SameSite=None"
+	}
+	if c.Partitioned {
+		all += "; Partitioned"
+	}
+	return all
+}
+
+// maxTimes is the most bytes that appendTimes appends.
+const maxTimes = len("; Expires=Mon, 02 Jan 2006 15:04:05 GMT; Max-Age=") + len("2147483647")
+
+// appendTimes appends the attributes that say how long the browser keeps the cookie.
+func appendTimes(dst []byte, c *cookieChange) []byte {
+	if c.age < 0 {
+		return dst
+	}
+	dst = append(dst, "; Expires="...)
+	dst = appendHTTPTime(dst, c.expires)
+	dst = append(dst, "; Max-Age="...)
+	return strconv.AppendInt(dst, int64(c.age), 10)
+}
+
+// appendHTTPTime appends t in http.TimeFormat, which takes time.Time.AppendFormat
+// three times as long.
+func appendHTTPTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(append(dst, t.Weekday().String()[:3]...), ", "...)
+	dst = append(appendTwo(dst, day), ' ')
+	dst = append(append(dst, month.String()[:3]...), ' ')
+	dst = append(appendTwo(appendTwo(dst, year/100), year%100), ' ')
+	dst = append(appendTwo(dst, hour), ':')
+	dst = append(appendTwo(dst, minute), ':')
+	return append(appendTwo(dst, second), " GMT"...)
+}
+
+// appendTwo appends the last two decimal digits of n.
+func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10%10), byte('0'+n%10)) }
+
+// lasting fills in how long the browser keeps a cookie that ends at end: to the
+// second, and not a part of one less than the session lasts.
+func (c *cookieChange) lasting(saved, end time.Time) {
+	left := max(end.Sub(saved)+time.Second-1, time.Second) / time.Second
+	c.age = int(min(left, math.MaxInt32))
+	c.expires = saved.Add(left * time.Second)
+}
+
+// checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as
+// a line break, with which a store could write fields of its own.
+func checkValue(value []byte, room space) error {
+	if !room.fits(len(value)) {
+		return &cookieError{class: internalError, reason: ErrTooLarge, detail: fmt.Sprintf(
+			"the store made a cookie of %d bytes with its name and attributes, and the limit is %d", room.overhead+len(value), room.limit)}
+	}
+	for i := range len(value) {
+		if notInCookie[value[i]] {
+			return &cookieError{class: internalError, detail: fmt.Sprintf("the store made a value that a cookie can't hold: byte %d is %#02x", i, value[i])}
+		}
+	}
+	return nil
+}
+
+var notInCookie = func() (set [256]bool) {
+	for i := range set {
+		c := byte(i)
+		set[i] = c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\'
+	}
+	return set
+}()
