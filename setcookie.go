@@ -17,22 +17,18 @@ const maxDuplicates = 8
 // cookieValues iterates over the values of the cookies of a name, in order. It
 // reads only as much of the Cookie fields as is asked for, and no other cookie.
 // Like Django and net/http, it takes blanks around the parts, and a pair of quotes
-// around the value.
+// around the value, which no cookie of a store has.
 func cookieValues(fields []string, name string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, field := range fields {
 			for field != "" {
 				var pair string
 				pair, field, _ = strings.Cut(field, ";")
-				rest, ok := strings.CutPrefix(strings.TrimLeft(pair, " \t"), name)
-				if !ok {
+				rest, ok := strings.CutPrefix(afterBlanks(pair), name)
+				if rest = afterBlanks(rest); !ok || rest == "" || rest[0] != '=' {
 					continue
 				}
-				value, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")
-				if !ok {
-					continue
-				}
-				if value = plainValue(strings.Trim(value, " \t")); value != "" && !yield(value) {
+				if value := unquoted(strings.Trim(rest[1:], " \t")); value != "" && !yield(value) {
 					return
 				}
 			}
@@ -40,15 +36,16 @@ func cookieValues(fields []string, name string) func(yield func(string) bool) {
 	}
 }
 
-// plainValue undoes what clients and proxies do to the value of a cookie: one pair
-// of quotes, and the percent-encoded colons of npm's cookie package. No value of a
-// store has either, so each cookie still has one spelling of its own.
-func plainValue(value string) string {
-	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
-		value = value[1 : n-1]
+func afterBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
 	}
-	if strings.IndexByte(value, '%') >= 0 {
-		value = strings.ReplaceAll(strings.ReplaceAll(value, "%3A", ":"), "%3a", ":")
+	return s
+}
+
+func unquoted(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
 	}
 	return value
 }
@@ -62,7 +59,7 @@ type cookieChange struct {
 	age     int       // Max-Age in seconds; -1 for none
 	expires time.Time // where there is an age
 	ended   bool      // the cookies in other scopes are to be deleted, too
-	twins   bool      // and the visitor has sent some
+	several bool      // and the visitor has sent more than one
 
 	replaces string // the value that the session's cookie had before
 }
@@ -91,10 +88,18 @@ func newJar(o *settings) jar {
 	return j
 }
 
-// room returns what the value of a cookie with these times may take.
-func (j *jar) room(c *cookieChange) space {
-	var times [maxTimes]byte
-	return space{j.limit, len(j.cookie.Name) + len("=") + len(appendTimes(times[:0], c)) + len(j.attributes)}
+// room returns what the value of a cookie may take beside so many bytes of times.
+func (j *jar) room(times int) space {
+	return space{j.limit, len(j.cookie.Name) + len("=") + times + len(j.attributes)}
+}
+
+// setIn adds the fields that make a change to a header.
+func (j *jar) setIn(h http.Header, c *cookieChange) {
+	lines := append(h["Set-Cookie"], c.line)
+	for _, other := range j.deletions(c) {
+		lines = append(lines, deletion(&other))
+	}
+	h["Set-Cookie"] = lines
 }
 
 // deletions returns the cookies to delete beside that of the change: those in
@@ -105,7 +110,7 @@ func (j *jar) deletions(c *cookieChange) []http.Cookie {
 		return nil
 	}
 	all := j.others
-	if c.twins && j.cookie.Secure {
+	if c.several && j.cookie.Secure {
 		all = append(all[:len(all):len(all)], j.unlike)
 	}
 	return all
