@@ -5,7 +5,6 @@ go 1.25
 require (
 	example.com/cookiestore v0.0.0
 	example.com/cookiestore/dbstore v0.0.0
-	github.com/aws/aws-lambda-go v1.54.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.22.1
 	github.com/go-sql-driver/mysql v1.10.1
