@@ -106,7 +106,7 @@ func splitLegacyRow(text string) (legacyRow, bool) {
 // decodeLegacy verifies a legacy row. HMAC-SHA1 is still sound for that, though
 // SHA-1 by itself is not; it is read here, and never written.
 func (d *DjangoRows) decodeLegacy(row legacyRow) (DjangoRow, error) {
-	for i, secret := range d.signer.keys.Load().secrets {
+	for i, secret := range d.signer.keys.current.Load().secrets {
 		key := sha1.Sum(append([]byte(djangoLegacySalt), secret...))
 		mac := hmac.New(sha1.New, key[:])
 		mac.Write(row.data)

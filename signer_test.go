@@ -65,7 +65,7 @@ func TestVerifyRefuses(t *testing.T) {
 	good := s.Sign("sessionid", "eyJhIjoxfQ", signedAt)
 	// signed makes a value whose signature is right over any text.
 	signed := func(text string) string {
-		m := s.keys.Load().derived(s, "sessionid")[0].Get().(*mac)
+		m := s.macs("sessionid")[0].Get().(*mac)
 		return text + ":" + string(m.sign([]byte(text)))
 	}
 	_, err := s.Verify("sessionid", signed("e30:1"))
@@ -180,7 +180,7 @@ func TestNamesDontFillTheMemory(t *testing.T) {
 		_, err := s.Verify(name, s.Sign(name, "x", signedAt))
 		require.NoError(t, err)
 	}
-	require.Len(t, *s.keys.Load().byName.Load(), maxNames)
+	require.Len(t, *s.keys.current.Load().byName.Load(), maxNames)
 }
 
 func TestSignerAsCodec(t *testing.T) {
