@@ -216,7 +216,10 @@ type verified struct {
 // verify checks the signature before it looks at anything else.
 func (s *Signer) verify(name string, value []byte) (verified, error) {
 	end := bytes.LastIndexByte(value, ':')
-	if end < 0 {
+	switch {
+	case end < 0 && looksEncrypted(value):
+		return verified{}, refuse(ErrMalformed, "it looks like an encrypted cookie, and only signed ones are accepted")
+	case end < 0:
 		return verified{}, refuse(ErrMalformed, "no signature")
 	}
 	signed, signature := value[:end], value[end+1:]
