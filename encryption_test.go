@@ -59,7 +59,7 @@ func TestEncryptAndDecrypt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Decrypted{Data: data, At: signedAt}, got)
 		require.Len(t, value, b64.EncodedLen(53+(size+1+31)/32*32), "%d bytes", size)
-		require.NotContains(t, value, b64.EncodeToString([]byte("ddd")))
+		require.NotContains(t, string(must(b64.DecodeString(value))), "dddddddd")
 	}
 	got, err := e.Decrypt("n", e.Encrypt("n", "any text \x00 at all\x00\x00", time.Unix(-5, 0)))
 	require.NoError(t, err)
@@ -131,7 +131,11 @@ func TestEncryptedVectors(t *testing.T) {
 // Each bit of 100 cookies is changed, and each cookie is cut at each place.
 func TestEncryptedCookiesAreRefusedOnceTouched(t *testing.T) {
 	e := newEncrypter(t, key1, key2)
-	for i := range 100 {
+	cookies := 100
+	if testing.Short() {
+		cookies = 3
+	}
+	for i := range cookies {
 		value := e.Encrypt("sessionid", strings.Repeat("x", i), signedAt)
 		raw, err := b64.DecodeString(value)
 		require.NoError(t, err)
