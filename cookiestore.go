@@ -225,9 +225,10 @@ func WithDjango() StoreOption {
 // bytes longer than a signed one that isn't compressed. Nothing is compressed unless
 // [WithCompressionOver] asks for it.
 //
-// A signed cookie is refused, as is an encrypted one by a store that signs. To change
-// from one to the other and log nobody out, name the old format as a legacy one: its
-// cookies are then encrypted when they are next read. Default: signed alone.
+// A signed cookie is refused, as is an encrypted one by a store that signs. To begin to
+// encrypt and log nobody out, pass a [Signer] with the old key to [WithLegacyCodecs]:
+// signed cookies are then encrypted when they are next read. Take it out again when the
+// last of them has expired. Default: sessions are signed, and the visitor can read them.
 func WithEncryption() StoreOption {
 	return func(o *storeOptions) { o.encrypt = true }
 }

@@ -73,14 +73,34 @@ func TestEncryptAndDecrypt(t *testing.T) {
 func TestNoTwoEncryptedCookiesAreAlike(t *testing.T) {
 	e := newEncrypter(t, key1)
 	random, nonces := map[string]bool{}, map[string]bool{}
+	var ever [29]byte // the bits that were ever set
 	for range 1000 {
-		raw, err := b64.DecodeString(e.Encrypt("sessionid", `{"a":1}`, signedAt))
-		require.NoError(t, err)
+		raw := must(b64.DecodeString(e.Encrypt("sessionid", `{"a":1}`, signedAt)))
 		random[string(raw[1:17])] = true
 		nonces[string(raw[17:29])] = true
+		for i := range ever {
+			ever[i] |= raw[i]
+		}
 	}
 	require.Len(t, random, 1000)
 	require.Len(t, nonces, 1000)
+	require.Equal(t, append([]byte{1}, bytes.Repeat([]byte{0xff}, 28)...), ever[:], "all of it is random but the version")
+}
+
+func TestDecryptBoundsWhatItInflates(t *testing.T) {
+	e := newEncrypter(t, key1)
+	bomb := func(size int) string {
+		value, err := e.append(nil, "n", bytes.Repeat([]byte("x"), size), signedAt, compression{})
+		require.NoError(t, err)
+		return string(value)
+	}
+	got, err := e.Decrypt("n", bomb(64<<10))
+	require.NoError(t, err)
+	require.Len(t, got.Data, 64<<10)
+	got, err = e.Decrypt("n", bomb(64<<10+1))
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.True(t, IsRefused(err))
+	require.Equal(t, Decrypted{}, got)
 }
 
 // Vectors made by an independent implementation, interop/testdata/encrypted_cookies.py.
@@ -196,12 +216,13 @@ func TestDecryptRefuses(t *testing.T) {
 		{"what is not base64", good[:50] + "*" + good[51:], ErrMalformed, "an encrypted cookie is base64url"},
 		{"a line break", good[:50] + "\n" + good[50:], ErrMalformed, "an encrypted cookie is base64url"},
 		{"a signed cookie", newSigner(t, key1).Sign("sessionid", "e30", signedAt), ErrMalformed, "it looks like a signed cookie, and only encrypted ones are accepted"},
+		{"a colon first", ":" + good, ErrMalformed, "it looks like a signed cookie"},
 		{"another name's cookie", e.Encrypt("session", "{}", signedAt), ErrTampered, "no key decrypts it"},
 		{"another key's cookie", newEncrypter(t, key2).Encrypt("sessionid", "{}", signedAt), ErrTampered, "no key decrypts it"},
 		{"a time past int64", seal(t, key1, "sessionid", with(1<<63, "{}\x01")), ErrMalformed, "the time is out of range"},
 		{"padding alone", seal(t, key1, "sessionid", with(0, "")), ErrMalformed, "too much padding"},
 		{"a block of padding too many", seal(t, key1, "sessionid", append(with(0, strings.Repeat("x", 31)+"\x01"), make([]byte, 32)...)), ErrMalformed, "too much padding"},
-		{"an unknown form", seal(t, key1, "sessionid", with(0, "{}\x03")), ErrMalformed, "form 3 of the data is unknown"},
+		{"an unknown form", seal(t, key1, "sessionid", with(0, "{}~")), ErrMalformed, "form 126 of the data is unknown"},
 		{"a damaged zlib stream", seal(t, key1, "sessionid", with(0, "{}\x02")), ErrMalformed, "payload is not a zlib stream"},
 	} {
 		got, err := e.Decrypt("sessionid", test.value)
