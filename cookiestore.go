@@ -190,7 +190,8 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 // it expires, for whoever has kept it.
 type CookieStore struct {
 	codec        codec
-	signer       *Signer // nil with another codec
+	signer       *Signer   // nil with another codec
+	keys         keySetter // nil with a codec that has its own
 	legacy       []Loader
 	compressOver int
 	maxInflated  int
@@ -204,9 +205,17 @@ type StoreOption func(*storeOptions)
 type storeOptions struct {
 	fallbacks    [][]byte
 	django       bool
+	encrypt      bool
 	legacy       []Loader
 	compressOver int
+	compressSet  bool // compressOver is not the default
 	maxInflated  int
+}
+
+// A keySetter is a codec whose keys the store can replace.
+type keySetter interface {
+	SetKeys(key []byte, fallbacks ...[]byte) error
+	hasFallbacks() bool
 }
 
 // WithFallbackKeys accepts cookies that were signed with these keys, newest
@@ -232,6 +241,20 @@ func WithDjango() StoreOption {
 	return func(o *storeOptions) { o.django = true }
 }
 
+// WithEncryption encrypts sessions, so that the visitor can't read them, in the format
+// that [Encrypter] describes, which also says what the length of a cookie tells. The
+// key, the fallback keys and everything else are as without it; a cookie is at most 80
+// bytes longer than a signed one that isn't compressed. Nothing is compressed unless
+// [WithCompressionOver] asks for it.
+//
+// A signed cookie is refused, as is an encrypted one by a store that signs. To begin to
+// encrypt and log nobody out, pass the store that has signed them to [WithLegacy]: signed
+// cookies are then encrypted when they are next read. Take it out again when the last of
+// them has expired. The same goes for the way back. Default: sessions are signed, and the visitor can read them.
+func WithEncryption() StoreOption {
+	return func(o *storeOptions) { o.encrypt = true }
+}
+
 // WithLegacy reads the cookies that the store's own format doesn't cover, and writes
 // them in that format when they are next saved, which is soon: reading one is enough
 // (see [Middleware]). A site can so change the format, or move to this package, and
@@ -247,9 +270,9 @@ func WithLegacy(loaders ...Loader) StoreOption {
 // than all the rest of a request. Zero tries it always, as Django does; a
 // negative n, never. Both forms are read in any case. The level is zlib's fastest,
 // and its default, which Django uses, if the cookie would be too large otherwise.
-// Default: 1024.
+// Default: 1024, and never with [WithEncryption].
 func WithCompressionOver(n int) StoreOption {
-	return func(o *storeOptions) { o.compressOver = n }
+	return func(o *storeOptions) { o.compressOver, o.compressSet = n, true }
 }
 
 // WithMaxInflated refuses cookies whose payload inflates to more than n bytes;
@@ -265,6 +288,9 @@ func WithMaxInflated(n int) StoreOption {
 // where the program's other secrets are.
 func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
+	if o.encrypt {
+		return newEncrypted(key, o)
+	}
 	var signer *Signer
 	var err error
 	if o.django {
@@ -278,6 +304,20 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	return newStore(signerCodec{signer}, signer, o)
 }
 
+func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
+	if o.django {
+		return nil, usage("WithDjango and WithEncryption contradict each other: Django can't read encrypted cookies")
+	}
+	encrypter, err := NewEncrypter(key, o.fallbacks...)
+	if err != nil {
+		return nil, err
+	}
+	if !o.compressSet {
+		o.compressOver = -1
+	}
+	return newStore(encrypter, nil, o)
+}
+
 // NewWithCodec returns a store with another codec in place of the [Signer]. With
 // securecookie.New(hashKey, blockKey) the session is encrypted too, so that the
 // visitor can't read it. Whatever signs must also refuse what is tampered with.
@@ -286,14 +326,15 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 // NopEncoder gives the shortest cookies. The time of signing goes into those
 // bytes, since a codec can't tell its own: the session's expiry holds as with
 // the Signer, and so does the codec's own (securecookie: MaxAge, 30 days unless
-// set). [WithFallbackKeys] and [WithDjango] are the Signer's, and an error here.
+// set). [WithFallbackKeys], [WithDjango] and [WithEncryption] are for [New], and an
+// error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
 	case isNil(c):
 		return nil, usage("NewWithCodec needs a codec, and it is nil")
-	case o.django || o.fallbacks != nil:
-		return nil, usage("WithDjango and WithFallbackKeys are for New: another codec has its own format and keys")
+	case o.django || o.encrypt || o.fallbacks != nil:
+		return nil, usage("WithDjango, WithEncryption and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
 	if signer, ok := c.(*Signer); ok {
 		return newStore(signerCodec{signer}, signer, o)
@@ -316,22 +357,24 @@ func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
 	case slices.ContainsFunc(o.legacy, func(l Loader) bool { return isNil(l) }):
 		return nil, usage("WithLegacy was given a nil Loader")
 	}
+	keys, _ := c.(keySetter)
 	return &CookieStore{
 		codec:        c,
 		signer:       signer,
+		keys:         keys,
 		legacy:       o.legacy,
 		compressOver: o.compressOver,
 		maxInflated:  o.maxInflated,
 	}, nil
 }
 
-// SetKeys replaces the signing keys while the store is in use; see
-// [Signer.SetKeys]. With a codec that is no Signer it is an error.
+// SetKeys replaces the signing or encryption keys while the store is in use; see
+// [Signer.SetKeys]. With a codec that isn't a Signer it is an error.
 func (c *CookieStore) SetKeys(key []byte, fallbacks ...[]byte) error {
-	if c.signer == nil {
-		return usage("SetKeys is for stores that sign with a Signer: this one's codec has the keys")
+	if c.keys == nil {
+		return usage("SetKeys is for stores of New, or with a Signer: this one's codec has the keys")
 	}
-	return c.signer.SetKeys(key, fallbacks...)
+	return c.keys.SetKeys(key, fallbacks...)
 }
 
 // isNil reports whether an interface is nil, or holds a nil pointer.
@@ -345,7 +388,7 @@ func isNil(v any) bool {
 
 // signsAnew reports whether there may be sessions that the store wants saved anew.
 func (c *CookieStore) signsAnew() bool {
-	return len(c.legacy) > 0 || c.signer != nil && len(c.signer.keys.Load().secrets) > 1
+	return len(c.legacy) > 0 || c.keys == nil || c.keys.hasFallbacks()
 }
 
 // Load verifies the value of a cookie and returns the session in it. All errors

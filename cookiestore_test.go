@@ -48,6 +48,10 @@ func TestStores(t *testing.T) {
 		{"signed", func(tb testing.TB) cookiestore.Store { return newStore(tb) }},
 		{"signed for Django", func(tb testing.TB) cookiestore.Store { return newStore(tb, cookiestore.WithDjango()) }},
 		{"always compressed", func(tb testing.TB) cookiestore.Store { return newStore(tb, cookiestore.WithCompressionOver(0)) }},
+		{"encrypted", func(tb testing.TB) cookiestore.Store { return newStore(tb, cookiestore.WithEncryption()) }},
+		{"encrypted and compressed", func(tb testing.TB) cookiestore.Store {
+			return newStore(tb, cookiestore.WithEncryption(), cookiestore.WithCompressionOver(0))
+		}},
 		{"encrypted by securecookie with gob", func(tb testing.TB) cookiestore.Store { return withCodec(tb, encrypted()) }},
 		{"encrypted by securecookie with JSON", func(tb testing.TB) cookiestore.Store {
 			return withCodec(tb, encrypted().SetSerializer(securecookie.JSONEncoder{}))

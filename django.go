@@ -72,8 +72,8 @@ type DjangoRow struct {
 	// fallback key signed it, or where its form is the legacy one.
 	Record
 
-	Key    int  // which key signed it: 0 the primary one, 1 the first fallback key, and so on
-	Legacy bool // it is from before Django 3.1
+	KeyIndex int  // of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
+	Legacy   bool // it is from before Django 3.1
 }
 
 // Decode verifies a session_data and returns what it holds. The error says why it
@@ -88,7 +88,7 @@ func (d *DjangoRows) Decode(sessionData string) (DjangoRow, error) {
 	if err != nil {
 		return DjangoRow{}, err
 	}
-	return checkedRow(DjangoRow{Record: rec, Key: key})
+	return checkedRow(DjangoRow{Record: rec, KeyIndex: key})
 }
 
 // legacyRow is a session_data from before Django 3.1, decoded.
@@ -108,12 +108,12 @@ func splitLegacyRow(text string) (legacyRow, bool) {
 // decodeLegacy verifies a legacy row. HMAC-SHA1 is still sound for that, though
 // SHA-1 by itself is not; it is read here, and never written.
 func (d *DjangoRows) decodeLegacy(row legacyRow) (DjangoRow, error) {
-	for i, secret := range d.signer.keys.Load().secrets {
+	for i, secret := range d.signer.keys.current.Load().secrets {
 		key := sha1.Sum(append([]byte(djangoLegacySalt), secret...))
 		mac := hmac.New(sha1.New, key[:])
 		mac.Write(row.data)
 		if hmac.Equal(hex.AppendEncode(nil, mac.Sum(nil)), row.digest) {
-			return checkedRow(DjangoRow{Record: Record{Data: string(row.data), Resave: true}, Key: i, Legacy: true})
+			return checkedRow(DjangoRow{Record: Record{Data: string(row.data), Resave: true}, KeyIndex: i, Legacy: true})
 		}
 	}
 	return DjangoRow{}, refuse(ErrTampered, "")

@@ -51,7 +51,7 @@ func TestDjangoRows(t *testing.T) {
 			require.NoError(t, err)
 			got, err = older.Decode(v.Value)
 			require.NoError(t, err)
-			require.Equal(t, 2, got.Key)
+			require.Equal(t, 2, got.KeyIndex)
 			require.True(t, got.Resave)
 		}
 	}

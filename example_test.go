@@ -596,6 +596,6 @@ func ExampleSigner_SetKeys() {
 		log.Fatal(err)
 	}
 	signed, err := signer.Verify("n", old)
-	fmt.Println("signed with key", signed.Signer, err)
+	fmt.Println("signed with key", signed.KeyIndex, err)
 	// Output: signed with key 1 <nil>
 }

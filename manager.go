@@ -41,7 +41,7 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if own, ok := store.(*CookieStore); ok && own.signer != nil {
+	if own, ok := store.(*CookieStore); ok && own.keys != nil {
 		m.signing = own
 	}
 	m.jar = newJar(&m.settings)

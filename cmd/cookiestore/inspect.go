@@ -156,7 +156,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 		if err != nil {
 			return row.Record, err
 		}
-		r.Key = row.Key
+		r.Key = row.KeyIndex
 		return c.accept(row.Record, r)
 	}
 	row := func() (cookiestore.Record, error) {
@@ -180,7 +180,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 			continue
 		}
 		if err == nil {
-			r.Format, r.Key = f.name, signed.Signer
+			r.Format, r.Key = f.name, signed.KeyIndex
 		}
 		rec, err := f.load()
 		if err != nil {
