@@ -33,13 +33,15 @@ func decodeLooseMap(data string, dst *map[any]any) error {
 // loadGorilla returns the dictionary of a cookie that gorilla/sessions has
 // written, or that securecookie has written of a map.
 func loadGorilla(c Codec, name, value string) (string, error) {
-	values := map[any]any{}
+	// securecookie.JSONEncoder needs the method of a looseMap: on Go 1.27, encoding/json
+	// takes the map without it, and all its numbers are floats.
+	values := looseMap{}
 	if err := decodeQuietly(c, name, value, &values); err != nil {
-		var loose looseMap
+		plain := map[any]any{}
 		var named map[string]any
 		switch {
-		case decodeQuietly(c, name, value, &loose) == nil: // securecookie.JSONEncoder
-			values = loose
+		case decodeQuietly(c, name, value, &plain) == nil: // a serializer that knows this type alone
+			values = plain
 		case decodeQuietly(c, name, value, &named) == nil: // gob of another map
 			for key, v := range named {
 				values[key] = v

@@ -223,7 +223,8 @@ func inspectShowsTheRow(t *testing.T, on place) {
 func TestRowHoldsMoreThanACookie(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, on place) {
 		v := on.visit(t)
-		big := `"` + noise(40_000) + `"`
+		octal := func(c rune) rune { return '0' + c%8 } // Go 1.27 deflates no text of 64 letters
+		big := `"` + strings.Map(octal, noise(40_000)) + `"`
 		v.post("/session", "op", "set", "key", "big", "value", big)
 		assert.Equal(t, `{"big":`+big+`}`, v.data())
 		assert.Contains(t, v.get("/inspect"), "compressed JSON")
