@@ -353,7 +353,8 @@ func TestForeignCodecs(t *testing.T) {
 	}{
 		{"a codec's own error refuses the cookie", "", nil, "cookiestore: cookie refused: no idea"},
 		{"bytes without a timestamp are refused", "{}", cookiestore.ErrMalformed, "no timestamp"},
-		{"bytes with a bad timestamp are refused", "-:{}", cookiestore.ErrMalformed, "no timestamp"},
+		{"bytes with a bad timestamp are refused", "-:{}", cookiestore.ErrMalformed, "timestamp is not base62"},
+		{"bytes with a timestamp past all years are refused", "AzL8n0Y58m7:{}", cookiestore.ErrMalformed, "timestamp is past the year 9999"},
 		{"bytes that don't inflate are refused", "1:.x", cookiestore.ErrMalformed, "zlib"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha1" // what Django signed with before 3.1
 	"encoding/base64"
@@ -171,15 +172,13 @@ func Inspect(value string) (Unverified, error) {
 	}
 	v := Unverified{Payload: value[:middle], Timestamp: value[middle+1 : end], Signature: value[end+1:]}
 	v.Compressed = len(v.Payload) > 0 && v.Payload[0] == compressionMark
-	at, ok := parseBase62([]byte(v.Timestamp))
-	if !ok {
-		return v, refuse(ErrMalformed, "timestamp is not base62")
+	at, timeErr := parseTimestamp([]byte(v.Timestamp))
+	if timeErr == nil {
+		v.At = time.Unix(at, 0)
 	}
-	v.At = time.Unix(at, 0)
-	data, err := appendDecoded(nil, []byte(v.Payload), maxRow)
-	if err != nil {
-		return v, err
+	data, dataErr := appendDecoded(nil, []byte(v.Payload), maxRow)
+	if dataErr == nil {
+		v.Data = string(data)
 	}
-	v.Data = string(data)
-	return v, nil
+	return v, cmp.Or(timeErr, dataErr)
 }

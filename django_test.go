@@ -117,7 +117,7 @@ func TestInspect(t *testing.T) {
 		{"a good value", "e30:1xocE4:sig", Unverified{Payload: "e30", Timestamp: "1xocE4", Signature: "sig", At: signedAt, Data: "{}"}, nil},
 		{"no signature", "e30", Unverified{Payload: "e30"}, ErrMalformed},
 		{"no timestamp", "e30:sig", Unverified{Payload: "e30", Signature: "sig"}, ErrMalformed},
-		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig"}, ErrMalformed},
+		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig", Data: "{}"}, ErrMalformed},
 		{"a bad payload", ".e30:1xocE4:sig", Unverified{Payload: ".e30", Timestamp: "1xocE4", Signature: "sig", Compressed: true, At: signedAt}, ErrMalformed},
 		{"nothing", "::", Unverified{}, ErrMalformed},
 	} {

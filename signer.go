@@ -158,7 +158,7 @@ type Signed struct {
 
 // Sign returns payload ":" timestamp ":" signature for the cookie of the given
 // name. It signs any payload without looking at it. A time before 1970 counts
-// as 1970.
+// as 1970, and one past the year 9999 as its last second.
 func (s *Signer) Sign(name, payload string, at time.Time) string {
 	buf := getBuffer()
 	defer buf.free()
@@ -269,9 +269,9 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 	if sep < 0 {
 		return verified{}, refuse(ErrMalformed, "no timestamp")
 	}
-	at, ok := parseBase62(signed[sep+1:])
-	if !ok {
-		return verified{}, refuse(ErrMalformed, "timestamp is not base62")
+	at, err := parseTimestamp(signed[sep+1:])
+	if err != nil {
+		return verified{}, err
 	}
 	return verified{payload: signed[:sep], at: at, key: key}, nil
 }
@@ -294,7 +294,7 @@ func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time
 // start.
 func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Time) []byte {
 	dst = append(dst, ':')
-	dst = appendBase62(dst, max(at.Unix(), 0))
+	dst = appendTimestamp(dst, at)
 	pool := s.keys.Load().derived(s, name)[0]
 	m := pool.Get().(*mac)
 	defer pool.Put(m)
@@ -383,6 +383,27 @@ func (m *mac) sign(text []byte) []byte {
 	m.hash.Write(text)
 	base64.RawURLEncoding.Encode(m.text[:], m.hash.Sum(m.sum[:0]))
 	return m.text[:]
+}
+
+// maxTimestamp is the last second of the year 9999, the last that Python and RFC 3339 can
+// write. Near the end of an int64, a time.Time would wrap round to the past.
+const maxTimestamp = 253_402_300_799
+
+// appendTimestamp appends a time as it is signed.
+func appendTimestamp(dst []byte, at time.Time) []byte {
+	return appendBase62(dst, min(max(at.Unix(), 0), maxTimestamp))
+}
+
+// parseTimestamp is the inverse of appendTimestamp.
+func parseTimestamp(text []byte) (int64, error) {
+	at, ok := parseBase62(text)
+	switch {
+	case !ok:
+		return 0, refuse(ErrMalformed, "timestamp is not base62")
+	case at > maxTimestamp:
+		return 0, refuse(ErrMalformed, "timestamp is past the year 9999")
+	}
+	return at, nil
 }
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
