@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"log/slog"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,7 +69,9 @@ type Signer struct {
 
 // NewSigner returns a Signer that signs with key and also accepts what the
 // fallback keys, newest first, have signed. Each must have at least
-// [MinKeySize] random bytes. It keeps copies of them.
+// [MinKeySize] random bytes, and not only zeros. It keeps copies of them. A key that is
+// hex or padded base64, as text, works, but is logged once as a likely mistake: such text
+// is for [ParseKey].
 func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: packageSalt, nameBound: true, minKey: MinKeySize}
 	return s.init(key, fallbacks)
@@ -76,7 +80,8 @@ func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 // NewDjangoSigner returns a Signer whose values are those of Django's
 // signing.dumps with the given salt, such as [DjangoCookieSalt]; secret is
 // Django's SECRET_KEY, and fallbacks its SECRET_KEY_FALLBACKS. As in Django, a
-// secret may have any length but zero. The cookie's name plays no part.
+// secret may be any text that is not empty; one of zero bytes alone is refused, since it
+// is a buffer that nobody has filled. The cookie's name plays no part.
 func NewDjangoSigner(salt string, secret []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: salt, ascii: true, minKey: 1}
 	return s.init(secret, fallbacks)
@@ -102,20 +107,49 @@ func (s *Signer) init(key []byte, fallbacks [][]byte) (*Signer, error) {
 func (s *Signer) SetKeys(key []byte, fallbacks ...[]byte) error {
 	ring := &keyring{}
 	for i, secret := range append([][]byte{key}, fallbacks...) {
-		if len(secret) < s.minKey {
+		switch {
+		case len(secret) < s.minKey:
 			return keySizeError(i, len(secret), s.minKey)
+		case !slices.ContainsFunc(secret, func(c byte) bool { return c != 0 }):
+			return usage(whichKey(i) + " has only zero bytes: was its buffer ever filled?")
 		}
 		ring.secrets = append(ring.secrets, bytes.Clone(secret))
+	}
+	if s.minKey == MinKeySize && isKeyText(key) {
+		warnOfKeyText()
 	}
 	s.keys.Store(ring)
 	return nil
 }
 
-func keySizeError(index, size, minimum int) error {
-	which := "the key"
+func whichKey(index int) string {
 	if index > 0 {
-		which = fmt.Sprintf("fallback key %d", index)
+		return fmt.Sprintf("fallback key %d", index)
 	}
+	return "the key"
+}
+
+// isKeyText reports whether the bytes of a key are text that ParseKey is for: hex of at
+// least 32 bytes, or base64 that ends in padding. Neither is likely to be random bytes or
+// a passphrase, as base64 without padding may be.
+func isKeyText(key []byte) bool {
+	isHex := !slices.ContainsFunc(key, func(c byte) bool { return !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') })
+	isBase64 := len(key)%4 == 0 && bytes.HasSuffix(key, []byte("="))
+	if !isBase64 && !(isHex && len(key) >= 2*MinKeySize) {
+		return false
+	}
+	_, err := ParseKey(string(key))
+	return err == nil
+}
+
+// warnOfKeyText does so once in a process. A fallback key is no reason: it may be there
+// since the mistake was mended.
+var warnOfKeyText = sync.OnceFunc(func() {
+	slog.Warn("cookiestore: the signing key is hex or base64 text: pass it to ParseKey, and the text as a fallback key until the cookies that it signed have expired")
+})
+
+func keySizeError(index, size, minimum int) error {
+	which := whichKey(index)
 	detail := fmt.Sprintf("%s has %d bytes, and must have at least %d random ones: "+
 		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey",
 		which, size, minimum)
