@@ -81,11 +81,11 @@ func run(args []string, getenv func(string) string, in io.Reader, out, errOut io
 	case errors.Is(err, flag.ErrHelp):
 		return good
 	case errors.As(err, new(misuseError)):
-		fmt.Fprintln(errOut, "cookiestore:", err)
+		fmt.Fprintln(errOut, "cookiestore:", escaped(err.Error()))
 		fmt.Fprintln(errOut, "Run cookiestore help for how to call it.")
 		return misuse
 	case err != nil:
-		fmt.Fprintln(errOut, "cookiestore:", strings.TrimPrefix(err.Error(), "cookiestore: "))
+		fmt.Fprintln(errOut, "cookiestore:", escaped(strings.TrimPrefix(err.Error(), "cookiestore: ")))
 		return bad
 	}
 	return status
