@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,12 +100,14 @@ func findDialect(db *sql.DB, d Dialect) (*dialect, error) {
 		}
 		return nil, fmt.Errorf("dbstore: there is no %v", d)
 	}
-	driver := reflect.TypeOf(db.Driver()).String()
+	return dialectOf(reflect.TypeOf(db.Driver()).String())
+}
+
+// dialectOf returns the dialect of a driver, given its type.
+func dialectOf(driver string) (*dialect, error) {
 	for _, known := range dialects {
-		for _, name := range known.drivers {
-			if driver == name {
-				return known, nil
-			}
+		if slices.Contains(known.drivers, driver) {
+			return known, nil
 		}
 	}
 	return nil, fmt.Errorf("dbstore: no telling which SQL the driver %s speaks: use WithDialect", driver)
