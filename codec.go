@@ -79,12 +79,14 @@ func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) 
 		return Record{}, refuseBy(err)
 	}
 	stamp, data, ok := bytes.Cut(text, []byte(":"))
-	at, isTime := parseBase62(stamp)
-	if !ok || !isTime {
+	if !ok {
 		return Record{}, refuse(ErrMalformed, "no timestamp")
 	}
+	at, err := parseTimestamp(stamp)
+	if err != nil {
+		return Record{}, err
+	}
 	if packed, ok := bytes.CutPrefix(data, []byte{compressionMark}); ok {
-		var err error
 		if data, err = appendInflated(nil, packed, maxInflated); err != nil {
 			return Record{}, err
 		}
@@ -94,7 +96,7 @@ func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) 
 
 func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
 	how.best = true // the codec may have a limit of its own
-	text := append(appendBase62(nil, max(at.Unix(), 0)), ':')
+	text := append(appendTimestamp(nil, at), ':')
 	if packed, ok := appendDeflated(append(text, compressionMark), data, how); ok {
 		text = packed
 	} else {

@@ -284,8 +284,8 @@ func WithMaxInflated(n int) StoreOption {
 
 // New returns a store that signs cookies with key, of at least [MinKeySize]
 // random bytes, the same on every server and after every restart. Make it once
-// (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`), and keep it
-// where the program's other secrets are.
+// (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`, whose text
+// [ParseKey] reads), and keep it where the program's other secrets are.
 func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	if o.encrypt {

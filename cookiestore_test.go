@@ -184,13 +184,13 @@ func TestSizeLimits(t *testing.T) {
 	t.Run("a bomb that is well signed is refused", func(t *testing.T) {
 		var bomb bytes.Buffer
 		w := zlib.NewWriter(&bomb)
-		_, err := w.Write(make([]byte, 2<<20))
+		_, err := w.Write(make([]byte, 256<<10))
 		require.NoError(t, err)
 		require.NoError(t, w.Close())
 		signer, err := cookiestore.NewSigner(testKey)
 		require.NoError(t, err)
 		value := signer.Sign("sessionid", "."+base64.RawURLEncoding.EncodeToString(bomb.Bytes()), now)
-		require.Less(t, len(value), 3000)
+		require.Less(t, len(value), cookiestore.MaxCookieSize-len("sessionid"))
 		_, err = newStore(t).Load(t.Context(), "sessionid", value)
 		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
 		require.ErrorContains(t, err, "inflates to over 65536 bytes")
@@ -254,7 +254,8 @@ func TestForeignCodecs(t *testing.T) {
 	}{
 		{"a codec's own error refuses the cookie", "", nil, "cookiestore: cookie refused: no idea"},
 		{"bytes without a timestamp are refused", "{}", cookiestore.ErrMalformed, "no timestamp"},
-		{"bytes with a bad timestamp are refused", "-:{}", cookiestore.ErrMalformed, "no timestamp"},
+		{"bytes with a bad timestamp are refused", "-:{}", cookiestore.ErrMalformed, "timestamp is not base62"},
+		{"bytes with a timestamp past all years are refused", "AzL8n0Y58m7:{}", cookiestore.ErrMalformed, "timestamp is past the year 9999"},
 		{"bytes that don't inflate are refused", "1:.x", cookiestore.ErrMalformed, "zlib"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

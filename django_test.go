@@ -24,6 +24,9 @@ func TestDjangoRows(t *testing.T) {
 		for _, v := range vectors(t, kind) {
 			require.True(t, v.Valid)
 			rows, legacy := v.rows(t), kind == "legacy_db_row"
+			if legacy && !sha1Allowed() {
+				continue // TestLegacyRowsUnderFIPS has these
+			}
 			got, err := rows.Decode(v.Value)
 			require.NoError(t, err)
 			want := DjangoRow{Record: Record{Data: *v.JSON, Saved: time.Unix(v.SignedAt, 0)}}
@@ -88,8 +91,11 @@ func TestDjangoRowsRefuse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := rows.Decode(test.value)
-			require.ErrorIs(t, err, test.reason)
 			require.True(t, IsRefused(err))
+			if _, isLegacy := splitLegacyRow(test.value); isLegacy && !sha1Allowed() {
+				return // no reason but that
+			}
+			require.ErrorIs(t, err, test.reason)
 		})
 	}
 	_, err = NewDjangoRows(nil)
@@ -111,7 +117,7 @@ func TestInspect(t *testing.T) {
 		{"a good value", "e30:1xocE4:sig", Unverified{Payload: "e30", Timestamp: "1xocE4", Signature: "sig", At: signedAt, Data: "{}"}, nil},
 		{"no signature", "e30", Unverified{Payload: "e30"}, ErrMalformed},
 		{"no timestamp", "e30:sig", Unverified{Payload: "e30", Signature: "sig"}, ErrMalformed},
-		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig"}, ErrMalformed},
+		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig", Data: "{}"}, ErrMalformed},
 		{"a bad payload", ".e30:1xocE4:sig", Unverified{Payload: ".e30", Timestamp: "1xocE4", Signature: "sig", Compressed: true, At: signedAt}, ErrMalformed},
 		{"nothing", "::", Unverified{}, ErrMalformed},
 	} {

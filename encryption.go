@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 )
@@ -253,7 +252,7 @@ func cookieCipher(macs *sync.Pool, expand []byte) cipher.AEAD {
 }
 
 func appendPlaintext(dst, data []byte, at time.Time, how compression) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(max(at.Unix(), 0)))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(min(max(at.Unix(), 0), maxTimestamp)))
 	start := len(dst)
 	if packed, ok := appendDeflated(dst, data, how); ok {
 		dst = append(packed, zlibForm)
@@ -273,7 +272,7 @@ func readPlaintext(plaintext []byte, maxInflated int) (Decrypted, error) {
 	padded := plaintext[timeSize:]
 	content := bytes.TrimRight(padded, "\x00")
 	switch {
-	case at > math.MaxInt64:
+	case at > maxTimestamp:
 		return Decrypted{}, refuse(ErrMalformed, "the time is out of range")
 	case len(padded)-len(content) >= paddedTo:
 		return Decrypted{}, refuse(ErrMalformed, "too much padding")

@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,10 +35,16 @@ type keyring struct {
 func (r *keyring) set(key []byte, fallbacks [][]byte) error {
 	next := &keys{}
 	for i, secret := range append([][]byte{key}, fallbacks...) {
-		if len(secret) < r.minSize {
+		switch {
+		case len(secret) < r.minSize:
 			return keySizeError(i, len(secret), r.minSize)
+		case !slices.ContainsFunc(secret, func(c byte) bool { return c != 0 }):
+			return usage(whichKey(i) + " has only zero bytes: was its buffer ever filled?")
 		}
 		next.secrets = append(next.secrets, bytes.Clone(secret))
+	}
+	if r.minSize == MinKeySize && isKeyText(key) {
+		warnOfKeyText()
 	}
 	r.current.Store(next)
 	return nil
@@ -109,11 +117,35 @@ func (m *mac) sign(text []byte) []byte {
 	return m.text[:]
 }
 
-func keySizeError(index, size, minimum int) error {
-	which := "the key"
+func whichKey(index int) string {
 	if index > 0 {
-		which = fmt.Sprintf("fallback key %d", index)
+		return fmt.Sprintf("fallback key %d", index)
 	}
+	return "the key"
+}
+
+// isKeyText reports whether the bytes of a key are text that ParseKey is for: hex of at
+// least 32 bytes, or base64 that ends in padding. Neither is likely to be random bytes or
+// a passphrase, as base64 without padding may be.
+func isKeyText(key []byte) bool {
+	_, notHex := hex.DecodeString(string(key))
+	isHex := notHex == nil && len(key) >= 2*MinKeySize
+	isBase64 := len(key)%4 == 0 && bytes.HasSuffix(key, []byte("="))
+	if !isHex && !isBase64 {
+		return false
+	}
+	_, err := ParseKey(string(key))
+	return err == nil
+}
+
+// warnOfKeyText does so once in a process. A fallback key is no reason: it may be there
+// since the mistake was mended.
+var warnOfKeyText = sync.OnceFunc(func() {
+	slog.Warn("cookiestore: the signing key is hex or base64 text: pass it to ParseKey, and the text as a fallback key until the cookies that it signed have expired")
+})
+
+func keySizeError(index, size, minimum int) error {
+	which := whichKey(index)
 	detail := fmt.Sprintf("%s has %d bytes, and must have at least %d random ones: "+
 		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey",
 		which, size, minimum)

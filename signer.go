@@ -59,7 +59,9 @@ type Signer struct {
 
 // NewSigner returns a Signer that signs with key and also accepts what the
 // fallback keys, newest first, have signed. Each must have at least
-// [MinKeySize] random bytes. It keeps copies of them.
+// [MinKeySize] random bytes, and not only zeros. It keeps copies of them. A key that is
+// hex or padded base64, as text, works, but is logged once as a likely mistake: such text
+// is for [ParseKey].
 func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: packageSalt, nameBound: true}
 	return s.init(MinKeySize, key, fallbacks)
@@ -68,7 +70,8 @@ func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 // NewDjangoSigner returns a Signer whose values are those of Django's
 // signing.dumps with the given salt, such as [DjangoCookieSalt]; secret is
 // Django's SECRET_KEY, and fallbacks its SECRET_KEY_FALLBACKS. As in Django, a
-// secret may have any length but zero. The cookie's name plays no part.
+// secret may be any text that is not empty; one of zero bytes alone is refused, since it
+// is a buffer that nobody has filled. The cookie's name plays no part.
 func NewDjangoSigner(salt string, secret []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: salt, ascii: true}
 	return s.init(1, secret, fallbacks)
@@ -121,7 +124,7 @@ type Signed struct {
 
 // Sign returns payload ":" timestamp ":" signature for the cookie of the given
 // name. It signs any payload without looking at it. A time before 1970 counts
-// as 1970.
+// as 1970, and one past the year 9999 as its last second.
 func (s *Signer) Sign(name, payload string, at time.Time) string {
 	buf := getBuffer()
 	defer buf.free()
@@ -228,9 +231,9 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 	if sep < 0 {
 		return verified{}, refuse(ErrMalformed, "no timestamp")
 	}
-	at, ok := parseBase62(signed[sep+1:])
-	if !ok {
-		return verified{}, refuse(ErrMalformed, "timestamp is not base62")
+	at, err := parseTimestamp(signed[sep+1:])
+	if err != nil {
+		return verified{}, err
 	}
 	return verified{payload: signed[:sep], at: at, key: key}, nil
 }
@@ -253,7 +256,7 @@ func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time
 // start.
 func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Time) []byte {
 	dst = append(dst, ':')
-	dst = appendBase62(dst, max(at.Unix(), 0))
+	dst = appendTimestamp(dst, at)
 	pool := s.macs(name)[0]
 	m := pool.Get().(*mac)
 	defer pool.Put(m)
@@ -290,6 +293,27 @@ func (s *Signer) match(name string, signed, signature []byte) int {
 
 // signatureSize is the length of an HMAC-SHA256 in base64url.
 var signatureSize = base64.RawURLEncoding.EncodedLen(sha256.Size)
+
+// maxTimestamp is the last second of the year 9999, the last that Python and RFC 3339 can
+// write. Near the end of an int64, a time.Time would wrap round to the past.
+const maxTimestamp = 253_402_300_799
+
+// appendTimestamp appends a time as it is signed.
+func appendTimestamp(dst []byte, at time.Time) []byte {
+	return appendBase62(dst, min(max(at.Unix(), 0), maxTimestamp))
+}
+
+// parseTimestamp is the inverse of appendTimestamp.
+func parseTimestamp(text []byte) (int64, error) {
+	at, ok := parseBase62(text)
+	switch {
+	case !ok:
+		return 0, refuse(ErrMalformed, "timestamp is not base62")
+	case at > maxTimestamp:
+		return 0, refuse(ErrMalformed, "timestamp is past the year 9999")
+	}
+	return at, nil
+}
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

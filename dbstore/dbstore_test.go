@@ -105,8 +105,12 @@ func TestCreateTable(t *testing.T) {
 		_, err = store.Load(t.Context(), "sessionid", key)
 		require.NoError(t, err)
 	})
-	require.Equal(t, "django_session_expire_date_a5c62663", indexName("django_session", "expire_date", ""))
-	require.Equal(t, "django_session_session_key_c0390e0f_like", indexName("django_session", "session_key", "_like"))
+	byDate, err := indexName("django_session", "expire_date", "")
+	require.NoError(t, err)
+	require.Equal(t, "django_session_expire_date_a5c62663", byDate)
+	byKey, err := indexName("django_session", "session_key", "_like")
+	require.NoError(t, err)
+	require.Equal(t, "django_session_session_key_c0390e0f_like", byKey)
 }
 
 func TestKeys(t *testing.T) {

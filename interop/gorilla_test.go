@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -320,17 +321,17 @@ func TestGorillaRunsOnASigner(t *testing.T) {
 		assert.True(t, s.IsNew)
 		s.Values["user_id"] = 42
 		s.Values["cart"] = []string{"apples"}
-		s.Values["big"] = 9007199254740993
+		s.Values["big"] = math.MaxInt
 		s.AddFlash("Welcome.")
 	})
-	assert.JSONEq(t, `{"user_id":42,"cart":["apples"],"big":9007199254740993,"_flash":["Welcome."]}`, string(payload(t, c.cookie())))
+	assert.JSONEq(t, fmt.Sprintf(`{"user_id":42,"cart":["apples"],"big":%d,"_flash":["Welcome."]}`, math.MaxInt), string(payload(t, c.cookie())))
 
 	store := gorillaStore([]securecookie.Codec{rotated})
 	c.atGorilla(store, true, func(s *sessions.Session) {
 		assert.False(t, s.IsNew, "the fallback key verifies")
 		assert.Equal(t, 42, s.Values["user_id"])
 		assert.Equal(t, []any{"apples"}, s.Values["cart"])
-		assert.Equal(t, 9007199254740993, s.Values["big"])
+		assert.Equal(t, math.MaxInt, s.Values["big"])
 		assert.Equal(t, []any{"Welcome."}, s.Flashes())
 		s.AddFlash("Still here.")
 	})

@@ -195,7 +195,8 @@ func inspectShowsTheRow(t *testing.T, on place) {
 func TestRowHoldsMoreThanACookie(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, on place) {
 		v := on.Visit(t)
-		big := `"` + sitetest.Noise(40_000) + `"`
+		octal := func(c rune) rune { return '0' + c%8 } // Go 1.27 deflates no text of 64 letters
+		big := `"` + strings.Map(octal, sitetest.Noise(40_000)) + `"`
 		v.Post("/session", "op", "set", "key", "big", "value", big)
 		assert.Equal(t, `{"big":`+big+`}`, v.Data())
 		assert.Contains(t, v.Get("/inspect"), "compressed JSON")
