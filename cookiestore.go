@@ -396,8 +396,13 @@ func (c *CookieStore) signsAnew() bool {
 // codec says; unless a Loader of [WithLegacy] fails. Whether the session has expired
 // is for the middleware to judge.
 func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, error) {
-	if size := len(name) + len(value); size > maxLoaded {
-		return Record{}, refuseTooLong(size, maxLoaded)
+	return c.loadUpTo(ctx, name, value, MaxCookieSize)
+}
+
+// loadUpTo is Load for cookies of so many bytes.
+func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit int) (Record, error) {
+	if size := len(name) + len(value); size > limit {
+		return Record{}, refuseTooLong(size, limit)
 	}
 	rec, err := c.codec.load(name, value, c.maxInflated)
 	if err == nil || len(c.legacy) == 0 {
@@ -409,9 +414,6 @@ func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, err
 	}
 	return rec, err // it has the store's own form
 }
-
-// maxLoaded bounds the work on a cookie. No browser sends one of that size.
-const maxLoaded = 8 * MaxCookieSize
 
 // loadLegacy tries the other formats in turn. The error is that of the last one.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {

@@ -21,7 +21,8 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	signing *CookieStore // the store, if it is one with a Signer
+	own     *CookieStore // the store, if it is one
+	signing *CookieStore // and if it has a format of ours
 	outer   any          // asks a context for this middleware
 	reports reports
 }
@@ -41,8 +42,9 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if own, ok := store.(*CookieStore); ok && own.keys != nil {
-		m.signing = own
+	m.own, _ = store.(*CookieStore)
+	if m.own != nil && m.own.keys != nil {
+		m.signing = m.own
 	}
 	m.jar = newJar(&m.settings)
 	m.outer = outerName(m.cookie.Name)
@@ -148,12 +150,16 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, no
 	}
 }
 
-// loadRecord has the store load a session, unless no cookie can be that large.
+// loadRecord has the store load a session, unless no cookie of this manager's can be
+// that large.
 func (m *Manager) loadRecord(ctx context.Context, value string) (Record, error) {
 	name := m.cookie.Name
 	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
 	if size := len(name) + len(value); size > limit {
 		return Record{}, refuseTooLong(size, limit)
+	}
+	if m.own != nil {
+		return m.own.loadUpTo(ctx, name, value, limit)
 	}
 	return m.store.Load(ctx, name, value)
 }

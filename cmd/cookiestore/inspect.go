@@ -208,9 +208,6 @@ func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiest
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
-	if size := len(c.name) + len(value); size > cookiestore.MaxCookieSize {
-		return cookiestore.Record{}, fmt.Errorf("cookie refused: too large: name and value have %d bytes, over %d", size, cookiestore.MaxCookieSize)
-	}
 	return store.Load(context.Background(), c.name, value)
 }
 
