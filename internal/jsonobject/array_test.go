@@ -35,6 +35,8 @@ func TestAppendElementReturnsWhatParseReads(t *testing.T) {
 		value := strings.Repeat("[", depth) + strings.Repeat("]", depth)
 		_, readable := Parse(`{"a":[1,` + value + `]}`)
 		require.Equal(t, depth <= MaxDepth-2, readable == nil)
+		_, ok := Elements(`[1,` + value + `]`)
+		require.Equal(t, readable == nil, ok)
 		for _, array := range []string{``, `[1]`} {
 			_, err := AppendElement(array, value)
 			if readable == nil {
@@ -60,7 +62,7 @@ func TestElements(t *testing.T) {
 		require.True(t, ok, test.array)
 		require.Equal(t, test.want, got)
 	}
-	for _, value := range []string{``, `1`, `null`, `"[1]"`, `{"a":[1]}`, `[`, `[1`, `[1,`, `[1,]`, `[1 2]`, `[1;2]`, `[nope]`, `[]x`, `[1]x`, `[ `} {
+	for _, value := range []string{``, `1`, `null`, `"[1]"`, `{"a":[1]}`, `[`, `[1`, `[1,`, `[1,]`, `[1 2]`, `[1;2]`, `[nope]`, `[]x`, `[1]x`, `(1]`, `[ `} {
 		_, ok := Elements(value)
 		require.False(t, ok, value)
 	}

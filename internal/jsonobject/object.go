@@ -60,12 +60,16 @@ type index struct {
 
 // place returns where the member is, or -1.
 func place(members []member, x *index, key string) int {
-	if x != nil {
-		if i, ok := x.places[key]; ok {
-			return i
-		}
-		return -1
+	if x == nil {
+		return search(members, key)
 	}
+	if i, ok := x.places[key]; ok {
+		return i
+	}
+	return -1
+}
+
+func search(members []member, key string) int {
 	for i := range members {
 		if members[i].key == key {
 			return i

@@ -325,6 +325,16 @@ func TestAppendToGrowsItsBufferOnce(t *testing.T) {
 	require.True(t, bytes.Equal(o.AppendTo(nil), o.AppendTo(buffer)))
 }
 
+func TestSetAllocatesOneStringForAKey(t *testing.T) {
+	o := numbered(t, 5)
+	o.Set("x", `1`) // now there is room for more
+	o.Delete("x")
+	require.EqualValues(t, 1, testing.AllocsPerRun(10, func() {
+		o.Set("a new key", `1`)
+		o.Delete("a new key")
+	}))
+}
+
 // A session is parsed in every request.
 func TestParseAllocatesOnce(t *testing.T) {
 	text := string(numbered(t, 8).AppendTo(nil))
