@@ -186,6 +186,7 @@ func TestDecodeKeepsTheCause(t *testing.T) {
 	_, err = Decode[int](`"x"`)
 	require.ErrorIs(t, err, ErrType)
 	require.NotErrorIs(t, err, ErrNotUTF8)
+	require.Equal(t, []error{ErrType}, err.(interface{ Unwrap() []error }).Unwrap())
 }
 
 func TestKindOf(t *testing.T) {

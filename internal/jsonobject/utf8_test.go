@@ -209,18 +209,21 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			inner
 			A string
 		}{bad, inner{B: mark}, mark}, `{"B":"�","A":"�"}`},
+		{"structs in fields that are not exported", struct {
+			a inner
+			b *Exported
+			S string
+		}{inner{A: bad}, &Exported{bad}, mark}, `{"S":"�"}`},
 		{"fields with a dash", struct {
 			A string `json:"-"`
 			B string
 		}{bad, mark}, `{"B":"�"}`},
-		{"fields of that name", struct {
-			A string `json:"-,"`
-		}{mark}, `{"-":"�"}`},
+		{"fields of that name", withTag(`json:"-,"`, mark), `{"-":"�"}`},
 		{"empty fields", struct {
 			A emptyWithText   `json:",omitempty"`
 			B boolWithText    `json:"b,omitempty"`
 			C [0]boolWithText `json:",omitempty"`
-			D *text           `json:"d,string,omitempty"`
+			D *text           `json:"d,omitempty"`
 			S string          `json:",omitempty"`
 		}{S: mark}, `{"S":"�"}`},
 		{"zero fields", struct {
@@ -303,12 +306,8 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 		{"in an embedded struct", struct{ Exported }{Exported{bad}}},
 		{"in an embedded pointer", struct{ *Exported }{&Exported{bad}}},
 		{"in an embedded struct that is not exported", struct{ inner }{inner{B: bad}}},
-		{"in a field with the option string", struct {
-			A string `json:",string"`
-		}{bad}},
-		{"in a field named with a dash", struct {
-			A string `json:"-,"`
-		}{bad}},
+		{"in a field with the option string", withTag(`json:",string"`, bad)},
+		{"in a field named with a dash", withTag(`json:"-,"`, bad)},
 		{"in a field with the option omitempty", struct {
 			A string `json:"a,omitempty"`
 		}{bad}},
@@ -322,9 +321,7 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 			A *pointerZero `json:",omitzero"`
 		}{&pointerZero{S: bad}}},
 		{"in a zero field without the option", struct{ A zero }{zero{bad, true}}},
-		{"in a field whose name in the tag is none", struct {
-			A string `json:"a'b,omitzero"`
-		}{bad}},
+		{"in a field whose name in the tag is none", withTag(`json:"a'b,omitzero"`, bad)},
 		{"from MarshalText", struct{ A text }{text{Says: bad}}},
 		{"from MarshalText behind a pointer", []*text{{Says: bad}}},
 		{"from MarshalText of an addressable value", &struct{ A pointerText }{pointerText{Says: bad}}},
