@@ -158,6 +158,13 @@ func TestFieldsAreThoseOfEncodingJSON(t *testing.T) {
 			Level2 struct{ X string }
 		}{},
 	}
+	for _, name := range "é9!#$%&()*+-./:;<=>?@[]^_{|}~ " {
+		tag := reflect.StructTag(`json:"` + string(name) + `x"`)
+		values = append(values, structOf( // neither counts, if it is a name
+			reflect.StructField{Name: "A", Type: reflect.TypeFor[string](), Tag: tag},
+			reflect.StructField{Name: "B", Type: reflect.TypeFor[string](), Tag: tag},
+		))
+	}
 	if interfacesHaveMethods { // tags that are malformed
 		text := reflect.TypeFor[string]()
 		values = append(values, structOf(

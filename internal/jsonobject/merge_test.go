@@ -30,6 +30,7 @@ func TestMerge(t *testing.T) {
 
 	t.Run("objects with holes", func(t *testing.T) {
 		base, ours, theirs := numbered(t, 50), numbered(t, 50), numbered(t, 50)
+		base.Set("", `1`) // both have deleted it
 		ours.Delete("k1")
 		ours.Set("k2", `"ours"`)
 		ours.Set("x", `1`)

@@ -153,7 +153,7 @@ type method struct {
 // reports whether it has one.
 func callMethod(v reflect.Value, methods []method) (called bool, err error) {
 	t := v.Type()
-	if t.Kind() == reflect.Interface && !interfacesHaveMethods {
+	if t.Kind() == reflect.Interface && !interfacesHaveMethods && !isNil(v) {
 		return false, nil
 	}
 	for i := range methods {

@@ -76,6 +76,18 @@ type boolWithText bool
 
 func (boolWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
 
+type mapWithText map[string]int
+
+func (mapWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
+type arrayWithText [1]int
+
+func (arrayWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
+type nilWithText struct{}
+
+func (*nilWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
 type structWithText struct{}
 
 func (structWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
@@ -180,8 +192,10 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			F *string
 			G any
 			H **person
+			I *nilWithText
+			J any
 			S string
-		}{S: mark}, `{"A":null,"B":null,"C":null,"D":null,"E":null,"F":null,"G":null,"H":null,"S":"�"}`},
+		}{J: (*nilWithText)(nil), S: mark}, `{"A":null,"B":null,"C":null,"D":null,"E":null,"F":null,"G":null,"H":null,"I":null,"J":null,"S":"�"}`},
 		{"nil pointers in collections", map[string][]*string{mark: {nil, nothing, &good}}, `{"�":[null,null,"�"]}`},
 		{"numbers and booleans", struct {
 			A int
@@ -224,8 +238,10 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			B boolWithText    `json:"b,omitempty"`
 			C [0]boolWithText `json:",omitempty"`
 			D *text           `json:"d,omitempty"`
+			E emptyWithText   `json:",omitempty"`
+			F mapWithText     `json:",omitempty"`
 			S string          `json:",omitempty"`
-		}{S: mark}, `{"S":"�"}`},
+		}{E: emptyWithText{}, F: mapWithText{}, S: mark}, `{"S":"�"}`},
 		{"zero fields", struct {
 			A zero           `json:",omitzero"`
 			B pointerZero    `json:",omitzero"`
@@ -314,6 +330,17 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 		{"in a struct with the option omitempty", struct {
 			A structWithText `json:"a,omitempty"`
 		}{}},
+		{"from MarshalText of what is empty", struct{ A emptyWithText }{}},
+		{"from MarshalText of an array that is not empty", struct {
+			A arrayWithText `json:"a,omitempty"`
+		}{}},
+		{"from MarshalText of true", struct {
+			A boolWithText `json:"a,omitempty"`
+		}{true}},
+		{"from MarshalText of a nil pointer in an interface", struct{ A encoding.TextMarshaler }{(*nilWithText)(nil)}},
+		{"in a field whose address is not zero", struct {
+			A pointerZero `json:",omitzero"`
+		}{pointerZero{S: bad}}},
 		{"in a field that is not zero", struct {
 			A zero `json:",omitzero"`
 		}{zero{S: bad}}},
