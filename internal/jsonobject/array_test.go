@@ -24,9 +24,11 @@ func TestAppendElement(t *testing.T) {
 			parse(t, `{"a":`+got+`}`)
 		})
 	}
-	for _, value := range []string{``, `nope`, `1 `, `1,2`, `[`} {
+	for value, says := range map[string]string{
+		``: "JSON is cut short", `nope`: "not JSON at byte 0", `1 `: "not JSON at byte 1", `1,2`: "not JSON at byte 1", `[`: "JSON is cut short",
+	} {
 		_, err := AppendElement(`[1]`, value)
-		require.Error(t, err, value)
+		require.EqualError(t, err, says, value)
 	}
 }
 
