@@ -21,7 +21,7 @@ func mayBeReplaced(text string) bool {
 		return true
 	}
 	for found := true; found; {
-		if _, text, found = strings.Cut(text, `\u`); len(text) >= 4 && found && strings.EqualFold(text[:4], "fffd") {
+		if _, text, found = strings.Cut(text, `\u`); len(text) >= 4 && strings.EqualFold(text[:4], "fffd") {
 			return true
 		}
 	}

@@ -399,6 +399,13 @@ func TestWhatCannotBeToldIsAnError(t *testing.T) {
 		require.NoError(t, err)
 	}
 
+	t.Run("a level too many", func(t *testing.T) {
+		last := ptr("\ufffd")
+		_, err := AppendValue(nil, nest(499, last))
+		require.NoError(t, err)
+		_, err = AppendValue(nil, nest(499, &last))
+		require.ErrorIs(t, err, errCannotTell)
+	})
 	t.Run("pointers without end", func(t *testing.T) {
 		_, err := AppendValue(nil, nest(2000, ptr("\ufffd")))
 		require.ErrorIs(t, err, errCannotTell)
