@@ -75,30 +75,12 @@ func (w *walk) value(v reflect.Value, level int) error {
 }
 
 func (w *walk) elements(v reflect.Value, level int) error {
-	if isBytes(v.Type()) {
-		return nil
-	}
 	for i := range v.Len() {
 		if err := w.value(v.Index(i), level); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// isBytes reports whether values of the type are written in base64, or are numbers.
-func isBytes(t reflect.Type) bool {
-	elem := t.Elem()
-	return elem.Kind() == reflect.Uint8 && !hasMethod(elem) && !hasMethod(reflect.PointerTo(elem))
-}
-
-func hasMethod(t reflect.Type) bool {
-	for i := range valueMethods {
-		if t.Implements(valueMethods[i].owner) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *walk) entries(v reflect.Value, level int) error {
@@ -159,7 +141,7 @@ func callMethod(v reflect.Value, methods []method) (called bool, err error) {
 	for i := range methods {
 		m := &methods[i]
 		switch {
-		case t.Kind() != reflect.Pointer && v.CanAddr() && reflect.PointerTo(t).Implements(m.owner):
+		case v.CanAddr() && reflect.PointerTo(t).Implements(m.owner):
 			v = v.Addr()
 		case !t.Implements(m.owner):
 			continue

@@ -108,6 +108,11 @@ func (z *pointerZero) IsZero() bool { return z.Zero }
 
 type named string
 
+type optional struct {
+	A string `json:",omitempty"`
+	C string `json:",omitzero"`
+}
+
 type inner struct{ A, B string }
 
 type Exported struct{ A string }
@@ -277,6 +282,10 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			*Exported
 			B string
 		}{nil, mark}, `{"B":"�"}`},
+		{"fields that may be left out of an embedded struct that is nil", struct {
+			*optional
+			B string
+		}{nil, mark}, `{"B":"�"}`},
 		{"a value behind many pointers", nest(400, &good), `"�"`},
 		{"a long list of nothing", struct {
 			A []struct{}
@@ -387,6 +396,32 @@ type tagged struct {
 	Other string `json:"A"`
 }
 
+// Up to Go 1.26, the method that an interface type has counts before others that the
+// value has.
+func TestMethodsOfInterfaces(t *testing.T) {
+	_, err := AppendValue(nil, struct{ A encoding.TextMarshaler }{both{`"\ufffd"`, bad}})
+	if interfacesHaveMethods {
+		require.ErrorIs(t, err, ErrNotUTF8)
+	} else {
+		require.NoError(t, err)
+	}
+}
+
+// Likewise MarshalText of an interface type of keys, even for a string.
+func TestKeysInInterfaces(t *testing.T) {
+	got, err := AppendValue(nil, map[encoding.TextMarshaler]int{text{"\ufffd", bad}: 1})
+	require.NoError(t, err)
+	require.Equal(t, "{\"\ufffd\":1}", string(got))
+	_, err = AppendValue(nil, map[encoding.TextMarshaler]int{text{bad, ""}: 1})
+	require.ErrorIs(t, err, ErrNotUTF8)
+	_, err = AppendValue(nil, map[encoding.TextMarshaler]int{stringWithText("\ufffd"): 1})
+	if interfacesHaveMethods {
+		require.ErrorIs(t, err, ErrNotUTF8)
+	} else {
+		require.NoError(t, err)
+	}
+}
+
 func TestWhatCannotBeToldIsAnError(t *testing.T) {
 	for _, n := range []int{400, 600} {
 		_, err := AppendValue(nil, chain(n, "\ufffd"))
@@ -405,6 +440,41 @@ func TestWhatCannotBeToldIsAnError(t *testing.T) {
 		require.NoError(t, err)
 		_, err = AppendValue(nil, nest(499, &last))
 		require.ErrorIs(t, err, errCannotTell)
+	})
+	t.Run("a level too many of slices and of maps", func(t *testing.T) {
+		type slices []slices
+		type maps map[string]maps
+		var s slices
+		var m maps
+		for range maxLevels - 3 {
+			s, m = slices{s}, maps{"a": m}
+		}
+		for _, v := range []any{
+			struct {
+				A slices
+				S string
+			}{slices{s}, "\ufffd"},
+			struct {
+				A maps
+				S string
+			}{maps{"a": m}, "\ufffd"},
+		} {
+			_, err := AppendValue(nil, v)
+			require.NoError(t, err)
+		}
+		for _, v := range []any{
+			struct {
+				A slices
+				S string
+			}{slices{slices{s}}, "\ufffd"},
+			struct {
+				A maps
+				S string
+			}{maps{"a": maps{"a": m}}, "\ufffd"},
+		} {
+			_, err := AppendValue(nil, v)
+			require.ErrorIs(t, err, errCannotTell)
+		}
 	})
 	t.Run("pointers without end", func(t *testing.T) {
 		_, err := AppendValue(nil, nest(2000, ptr("\ufffd")))
