@@ -30,6 +30,9 @@ func KindOf(value string) string {
 // except that null is not a string, number or bool. For numbers in interfaces see
 // [Unmarshal]. The error is [ErrType]; it tells what the value is instead, and never
 // the value. The commonest types are decoded without reflection.
+//
+// A lone surrogate in a string has no UTF-8, and is decoded as U+FFFD, as encoding/json
+// does; in the object it stays what it was.
 func Decode[T any](value string) (T, error) {
 	var v T
 	var ok bool

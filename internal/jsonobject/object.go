@@ -15,8 +15,9 @@
 //   - What is written can be read: [AppendValue] keeps the rules of [Parse], depth
 //     included.
 //
-// encoding/json does the work on values of other than the commonest types. Results and
-// errors are the same with every version of it.
+// encoding/json does the work on values of other than the commonest types. The results
+// are the same with the encoding/json of Go 1.27, which is another implementation, as
+// with those before, except where [AppendValue] says otherwise.
 package jsonobject
 
 import (
