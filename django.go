@@ -2,15 +2,14 @@ package cookiestore
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/hmac"
 	"crypto/sha1" // what Django signed with before 3.1
 	"encoding/base64"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/payload"
 )
 
 // DjangoDatabaseSalt is the salt with which Django 3.1 and later sign the
@@ -63,7 +62,7 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 	if err := checkReadable(text.b, maxRow); err != nil {
 		return "", err
 	}
-	return d.signer.signData("", text.b, at, compression{over: 0}), nil
+	return d.signer.signData("", text.b, at, payload.Compression{Over: 0}), nil
 }
 
 // A DjangoRow is what a session_data holds.
@@ -138,49 +137,4 @@ func checkedRow(row DjangoRow) (DjangoRow, error) {
 		return DjangoRow{}, refuse(ErrMalformed, err.Error())
 	}
 	return row, nil
-}
-
-// An Unverified is a session value taken apart by [Inspect]. Nobody has checked
-// its signature, so nothing in it is to be believed.
-type Unverified struct {
-	Payload   string // base64url, with a dot before it if it is compressed
-	Timestamp string // base62
-	Signature string // base64url, or the hex digest of a legacy row
-
-	Compressed bool
-	Legacy     bool      // a row of Django's table from before 3.1, which has no timestamp
-	At         time.Time // what the timestamp says
-	Data       string    // what the payload says: a JSON object, if all is well
-}
-
-// Inspect takes a cookie or a session_data apart without a key, for tools that
-// show what is in it. The error is [ErrMalformed] or [ErrTooLarge]; the parts that
-// could be read are there nevertheless. What inflates to more than 16 MiB is too
-// large.
-//
-// Programs that act on what they read use [Signer.Verify], [CookieStore.Load] or
-// [DjangoRows.Decode].
-func Inspect(value string) (Unverified, error) {
-	if row, ok := splitLegacyRow(value); ok {
-		return Unverified{Signature: string(row.digest), Legacy: true, Data: string(row.data)}, nil
-	}
-	end := strings.LastIndexByte(value, ':')
-	if end < 0 {
-		return Unverified{Payload: value}, refuse(ErrMalformed, "no signature")
-	}
-	middle := strings.LastIndexByte(value[:end], ':')
-	if middle < 0 {
-		return Unverified{Payload: value[:end], Signature: value[end+1:]}, refuse(ErrMalformed, "no timestamp")
-	}
-	v := Unverified{Payload: value[:middle], Timestamp: value[middle+1 : end], Signature: value[end+1:]}
-	v.Compressed = len(v.Payload) > 0 && v.Payload[0] == compressionMark
-	at, timeErr := parseTimestamp([]byte(v.Timestamp))
-	if timeErr == nil {
-		v.At = time.Unix(at, 0)
-	}
-	data, dataErr := appendDecoded(nil, []byte(v.Payload), maxRow)
-	if dataErr == nil {
-		v.Data = string(data)
-	}
-	return v, cmp.Or(timeErr, dataErr)
 }

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // An Encrypter encrypts sessions, and decrypts those that it, or one with the same
@@ -136,7 +138,7 @@ type Decrypted struct {
 func (e *Encrypter) Encrypt(name, data string, at time.Time) string {
 	buf := getBuffer()
 	defer buf.free()
-	buf.b = e.appendEncrypted(buf.b, name, []byte(data), at, compression{over: -1})
+	buf.b = e.appendEncrypted(buf.b, name, []byte(data), at, payload.Compression{Over: -1})
 	return string(buf.b)
 }
 
@@ -156,11 +158,11 @@ func (e *Encrypter) load(name, value string, maxInflated int) (Record, error) {
 	return Record{Data: d.Data, Saved: d.At, Resave: d.KeyIndex > 0}, nil
 }
 
-func (e *Encrypter) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
+func (e *Encrypter) append(dst []byte, name string, data []byte, at time.Time, how payload.Compression) ([]byte, error) {
 	return e.appendEncrypted(dst, name, data, at, how), nil
 }
 
-func (e *Encrypter) appendEncrypted(dst []byte, name string, data []byte, at time.Time, how compression) []byte {
+func (e *Encrypter) appendEncrypted(dst []byte, name string, data []byte, at time.Time, how payload.Compression) []byte {
 	raw, work := getBuffer(), getBuffer()
 	defer raw.free()
 	defer work.free()
@@ -173,7 +175,7 @@ func (e *Encrypter) appendEncrypted(dst []byte, name string, data []byte, at tim
 	aead := cookieCipher(e.keys.macs("")[0], work.b)
 	work.b = appendPlaintext(work.b, data, at, how)
 	raw.b = aead.Seal(raw.b, nil, work.b[expand:], work.b[:expand-1])
-	return b64.AppendEncode(dst, raw.b)
+	return payload.Base64.AppendEncode(dst, raw.b)
 }
 
 func (e *Encrypter) decrypt(name, value string, maxInflated int) (Decrypted, error) {
@@ -208,7 +210,7 @@ func appendRaw(dst, value []byte) ([]byte, error) {
 	if bytes.IndexByte(value, ':') >= 0 {
 		return dst, refuse(ErrMalformed, "it looks like a signed cookie, and only encrypted ones are accepted")
 	}
-	all, err := appendBase64(dst, value)
+	all, err := payload.AppendBase64(dst, value)
 	if err != nil {
 		return dst, refuse(ErrMalformed, "an encrypted cookie is base64url")
 	}
@@ -251,10 +253,10 @@ func cookieCipher(macs *sync.Pool, expand []byte) cipher.AEAD {
 	return aead
 }
 
-func appendPlaintext(dst, data []byte, at time.Time, how compression) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(min(max(at.Unix(), 0), maxTimestamp)))
+func appendPlaintext(dst, data []byte, at time.Time, how payload.Compression) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, uint64(min(max(at.Unix(), 0), payload.MaxTimestamp)))
 	start := len(dst)
-	if packed, ok := appendDeflated(dst, data, how); ok {
+	if packed, ok := payload.AppendDeflated(dst, data, how); ok {
 		dst = append(packed, zlibForm)
 	} else {
 		dst = append(append(dst, data...), plainForm)
@@ -272,7 +274,7 @@ func readPlaintext(plaintext []byte, maxInflated int) (Decrypted, error) {
 	padded := plaintext[timeSize:]
 	content := bytes.TrimRight(padded, "\x00")
 	switch {
-	case at > maxTimestamp:
+	case at > payload.MaxTimestamp:
 		return Decrypted{}, refuse(ErrMalformed, "the time is out of range")
 	case len(padded)-len(content) >= paddedTo:
 		return Decrypted{}, refuse(ErrMalformed, "too much padding")
@@ -286,8 +288,8 @@ func readPlaintext(plaintext []byte, maxInflated int) (Decrypted, error) {
 		inflated := getBuffer()
 		defer inflated.free()
 		var err error
-		if inflated.b, err = appendInflated(inflated.b, data, maxInflated); err != nil {
-			return Decrypted{}, err
+		if inflated.b, err = payload.AppendInflated(inflated.b, data, maxInflated); err != nil {
+			return Decrypted{}, refusePayload(err)
 		}
 		d.Data = string(inflated.b)
 	default:

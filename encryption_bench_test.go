@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // The two formats side by side: what a session costs to read, and to change, which is
@@ -16,7 +18,7 @@ func BenchmarkFormats(b *testing.B) {
 			name string
 			codec
 		}{{"signed", signerCodec{signer}}, {"encrypted", encrypter}} {
-			never := compression{over: -1}
+			never := payload.Compression{Over: -1}
 			value, err := format.append(nil, "sessionid", data, signedAt, never)
 			if err != nil {
 				b.Fatal(err)

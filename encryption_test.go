@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 func newEncrypter(tb testing.TB, key []byte, fallbacks ...[]byte) *Encrypter {
@@ -47,7 +49,7 @@ func seal(tb testing.TB, secret []byte, name string, plaintext []byte) string {
 	require.NoError(tb, err)
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	require.NoError(tb, err)
-	return b64.EncodeToString(aead.Seal(header, nil, plaintext, []byte(context)))
+	return payload.Base64.EncodeToString(aead.Seal(header, nil, plaintext, []byte(context)))
 }
 
 func TestEncryptAndDecrypt(t *testing.T) {
@@ -58,8 +60,8 @@ func TestEncryptAndDecrypt(t *testing.T) {
 		got, err := e.Decrypt("sessionid", value)
 		require.NoError(t, err)
 		require.Equal(t, Decrypted{Data: data, At: signedAt}, got)
-		require.Len(t, value, b64.EncodedLen(53+(size+1+31)/32*32), "%d bytes", size)
-		require.NotContains(t, string(must(b64.DecodeString(value))), "dddddddd")
+		require.Len(t, value, payload.Base64.EncodedLen(53+(size+1+31)/32*32), "%d bytes", size)
+		require.NotContains(t, string(must(payload.Base64.DecodeString(value))), "dddddddd")
 	}
 	got, err := e.Decrypt("n", e.Encrypt("n", "any text \x00 at all\x00\x00", time.Unix(-5, 0)))
 	require.NoError(t, err)
@@ -67,7 +69,7 @@ func TestEncryptAndDecrypt(t *testing.T) {
 
 	got, err = e.Decrypt("n", e.Encrypt("n", "{}", time.Unix(math.MaxInt64, 0)))
 	require.NoError(t, err)
-	require.Equal(t, int64(maxTimestamp), got.At.Unix(), "one past the year 9999 counts as its end")
+	require.Equal(t, int64(payload.MaxTimestamp), got.At.Unix(), "one past the year 9999 counts as its end")
 }
 
 func TestNoTwoEncryptedCookiesAreAlike(t *testing.T) {
@@ -75,7 +77,7 @@ func TestNoTwoEncryptedCookiesAreAlike(t *testing.T) {
 	random, nonces := map[string]bool{}, map[string]bool{}
 	var ever [29]byte // the bits that were ever set
 	for range 1000 {
-		raw := must(b64.DecodeString(e.Encrypt("sessionid", `{"a":1}`, signedAt)))
+		raw := must(payload.Base64.DecodeString(e.Encrypt("sessionid", `{"a":1}`, signedAt)))
 		random[string(raw[1:17])] = true
 		nonces[string(raw[17:29])] = true
 		for i := range ever {
@@ -90,7 +92,7 @@ func TestNoTwoEncryptedCookiesAreAlike(t *testing.T) {
 func TestDecryptBoundsWhatItInflates(t *testing.T) {
 	e := newEncrypter(t, key1)
 	bomb := func(size int) string {
-		value, err := e.append(nil, "n", bytes.Repeat([]byte("x"), size), signedAt, compression{})
+		value, err := e.append(nil, "n", bytes.Repeat([]byte("x"), size), signedAt, payload.Compression{})
 		require.NoError(t, err)
 		return string(value)
 	}
@@ -157,11 +159,11 @@ func TestEncryptedCookiesAreRefusedOnceTouched(t *testing.T) {
 	}
 	for i := range cookies {
 		value := e.Encrypt("sessionid", strings.Repeat("x", i), signedAt)
-		raw, err := b64.DecodeString(value)
+		raw, err := payload.Base64.DecodeString(value)
 		require.NoError(t, err)
 		for bit := range 8 * len(raw) {
 			raw[bit/8] ^= 1 << (bit % 8)
-			requireRefused(t, e, b64.EncodeToString(raw))
+			requireRefused(t, e, payload.Base64.EncodeToString(raw))
 			raw[bit/8] ^= 1 << (bit % 8)
 		}
 		text := []byte(value)
@@ -171,8 +173,8 @@ func TestEncryptedCookiesAreRefusedOnceTouched(t *testing.T) {
 			text[bit/8] ^= 1 << (bit % 8)
 		}
 		for size := range raw {
-			requireRefused(t, e, b64.EncodeToString(raw[:size]))
-			requireRefused(t, e, b64.EncodeToString(raw[size+1:]))
+			requireRefused(t, e, payload.Base64.EncodeToString(raw[:size]))
+			requireRefused(t, e, payload.Base64.EncodeToString(raw[size+1:]))
 		}
 		for size := range value {
 			requireRefused(t, e, value[:size])
@@ -193,7 +195,7 @@ func requireRefused(t *testing.T, e *Encrypter, value string) {
 func TestDecryptRefuses(t *testing.T) {
 	e := newEncrypter(t, key1)
 	good := e.Encrypt("sessionid", `{"a":1}`, signedAt)
-	raw, err := b64.DecodeString(good)
+	raw, err := payload.Base64.DecodeString(good)
 	require.NoError(t, err)
 	with := func(at uint64, data string) []byte {
 		text := []byte{byte(at >> 56), 0, 0, 0, 0, 0, 0, 5}
@@ -209,10 +211,10 @@ func TestDecryptRefuses(t *testing.T) {
 		says        string
 	}{
 		{"nothing", "", ErrMalformed, "no encrypted cookie has 0 bytes"},
-		{"53 bytes, which would hold nothing", b64.EncodeToString(raw[:53]), ErrMalformed, "no encrypted cookie has 53 bytes"},
-		{"84 bytes", b64.EncodeToString(raw[:84]), ErrMalformed, "no encrypted cookie has 84 bytes"},
-		{"less than any has", b64.EncodeToString(raw[:21]), ErrMalformed, "no encrypted cookie has 21 bytes"},
-		{"another version", b64.EncodeToString(append([]byte{2}, raw[1:]...)), ErrMalformed, "version 2 of encrypted cookies is unknown"},
+		{"53 bytes, which would hold nothing", payload.Base64.EncodeToString(raw[:53]), ErrMalformed, "no encrypted cookie has 53 bytes"},
+		{"84 bytes", payload.Base64.EncodeToString(raw[:84]), ErrMalformed, "no encrypted cookie has 84 bytes"},
+		{"less than any has", payload.Base64.EncodeToString(raw[:21]), ErrMalformed, "no encrypted cookie has 21 bytes"},
+		{"another version", payload.Base64.EncodeToString(append([]byte{2}, raw[1:]...)), ErrMalformed, "version 2 of encrypted cookies is unknown"},
 		{"what is not base64", good[:50] + "*" + good[51:], ErrMalformed, "an encrypted cookie is base64url"},
 		{"a line break", good[:50] + "\n" + good[50:], ErrMalformed, "an encrypted cookie is base64url"},
 		{"a signed cookie", newSigner(t, key1).Sign("sessionid", "e30", signedAt), ErrMalformed, "it looks like a signed cookie, and only encrypted ones are accepted"},
@@ -433,7 +435,7 @@ func FuzzEncrypted(f *testing.F) {
 	e := newEncrypter(f, key1, key2)
 	for _, size := range []int{0, 1, 31, 32, 100} {
 		f.Add([]byte(newEncrypter(f, key2).Encrypt("s", strings.Repeat("x", size), signedAt)), false)
-		f.Add(appendPlaintext(nil, bytes.Repeat([]byte("x"), size), signedAt, compression{}), true)
+		f.Add(appendPlaintext(nil, bytes.Repeat([]byte("x"), size), signedAt, payload.Compression{}), true)
 	}
 	for _, seed := range []string{"", ":", "AQ", "e30:1xocE4:x", strings.Repeat("AQ", 57)} {
 		f.Add([]byte(seed), false)
@@ -458,7 +460,7 @@ func FuzzEncrypted(f *testing.F) {
 			t.Fatalf("%d bytes inflated", len(got.Data))
 		}
 		if encrypt && bytes.HasSuffix(bytes.TrimRight(text, "\x00"), []byte{plainForm}) {
-			again := appendPlaintext(nil, []byte(got.Data), got.At, compression{over: -1})
+			again := appendPlaintext(nil, []byte(got.Data), got.At, payload.Compression{Over: -1})
 			if !bytes.Equal(again, text) {
 				t.Fatalf("%q is written as %q", text, again)
 			}

@@ -36,10 +36,6 @@ func TestLegacyRowsUnderFIPS(t *testing.T) {
 		require.True(t, IsRefused(err))
 		require.EqualError(t, err, "cookiestore: cookie refused: a row from before Django 3.1 is signed with HMAC-SHA1, which GODEBUG=fips140=only does not allow")
 	}
-	seen, err := Inspect(old.Value)
-	require.NoError(t, err)
-	require.Equal(t, *old.JSON, seen.Data, "that takes no key and no hash")
-
 	v := vectors(t, "db_row")[0]
 	row, err := v.rows(t).Decode(v.Value)
 	require.NoError(t, err)

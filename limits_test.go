@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // exactLimit calls try with names of growing length, so that name and value have 4095,
@@ -52,7 +54,7 @@ func TestExactlyTheLargestCookieIsWrittenAndRead(t *testing.T) {
 		// What is read is held to the same limit, without the attributes.
 		m, err = NewManager(store, WithName(name), clock, WithLogger(slog.New(slog.DiscardHandler)))
 		require.NoError(t, err)
-		signed := store.signer.signData(name, []byte(data), signedAt, compression{over: -1})
+		signed := store.signer.signData(name, []byte(data), signedAt, payload.Compression{Over: -1})
 		read, err := m.Load(t.Context(), name+"="+signed)
 		require.NoError(t, err)
 		if total <= MaxCookieSize {
@@ -68,7 +70,7 @@ func TestExactlyTheLargestCookieIsWrittenAndRead(t *testing.T) {
 func TestSignerDecodesExactlyTheLargestCookie(t *testing.T) {
 	s := newSigner(t, key1)
 	text := strings.Repeat("x", 2900)
-	payload := string(b64.AppendEncode(nil, []byte(`"`+text+`"`)))
+	payload := string(payload.Base64.AppendEncode(nil, []byte(`"`+text+`"`)))
 	exactLimit(t, len(s.Sign("", payload, signedAt)), func(name string, total int) {
 		var got string
 		err := s.Decode(name, s.Sign(name, payload, signedAt), &got)
@@ -90,15 +92,15 @@ func TestBetterCompressionOnlyWhereTheFastestDoesNotFit(t *testing.T) {
 	data := []byte(`{"a":"` + words.String() + `"}`)
 	store, err := New(key1)
 	require.NoError(t, err)
-	fast := len(store.signer.signData("", data, signedAt, compression{over: defaultCompressOver}))
-	best := len(store.signer.signData("", data, signedAt, compression{over: defaultCompressOver, best: true}))
+	fast := len(store.signer.signData("", data, signedAt, payload.Compression{Over: defaultCompressOver}))
+	best := len(store.signer.signData("", data, signedAt, payload.Compression{Over: defaultCompressOver, Best: true}))
 	require.Less(t, best, fast)
 	require.Less(t, fast, MaxCookieSize)
 
 	exactLimit(t, fast, func(name string, total int) {
 		value, _, err := store.Save(t.Context(), name, Record{Data: string(data), Saved: signedAt})
 		require.NoError(t, err)
-		how := compression{over: defaultCompressOver, best: total > MaxCookieSize}
+		how := payload.Compression{Over: defaultCompressOver, Best: total > MaxCookieSize}
 		require.Equal(t, store.signer.signData(name, data, signedAt, how), value)
 	})
 
@@ -131,7 +133,7 @@ func TestCompressionBeginsOverItsLimit(t *testing.T) {
 		data := `{"a":"` + strings.Repeat("x", test.size-shell) + `"}`
 		value, _, err := store.Save(t.Context(), "n", Record{Data: data, Saved: signedAt})
 		require.NoError(t, err)
-		require.Equal(t, test.packed, value[0] == compressionMark, "%d bytes", test.size)
+		require.Equal(t, test.packed, value[0] == payload.Mark, "%d bytes", test.size)
 	}
 }
 
@@ -143,7 +145,7 @@ func TestExactlyTheLargestSessionIsWrittenAndRead(t *testing.T) {
 		for size := limit - 1; size <= limit+1; size++ {
 			data := `{"a":"` + strings.Repeat("x", size-shell) + `"}`
 			_, _, saveErr := store.Save(t.Context(), "n", Record{Data: data, Saved: signedAt})
-			rec, loadErr := store.Load(t.Context(), "n", store.signer.signData("n", []byte(data), signedAt, compression{}))
+			rec, loadErr := store.Load(t.Context(), "n", store.signer.signData("n", []byte(data), signedAt, payload.Compression{}))
 			if size <= limit {
 				require.NoError(t, saveErr)
 				require.NoError(t, loadErr)
@@ -159,13 +161,13 @@ func TestExactlyTheLargestSessionIsWrittenAndRead(t *testing.T) {
 func TestSignerRefusesWhatFollowsTheJSON(t *testing.T) {
 	s := newSigner(t, key1)
 	for _, more := range []string{"x", "{}", "1", ",", "}", "\x00", `"a"`} {
-		value := s.Sign("n", string(b64.AppendEncode(nil, []byte(`{"a":1}`+more))), signedAt)
+		value := s.Sign("n", string(payload.Base64.AppendEncode(nil, []byte(`{"a":1}`+more))), signedAt)
 		for _, dst := range []any{new(map[string]int), new(map[any]any), new(any), new(struct{ A int })} {
 			require.ErrorIs(t, s.Decode("n", value, dst), ErrMalformed, "%q into %T", more, dst)
 		}
 	}
 	var got map[string]int
-	require.NoError(t, s.Decode("n", s.Sign("n", string(b64.AppendEncode(nil, []byte("{\"a\":1} \r\n\t"))), signedAt), &got))
+	require.NoError(t, s.Decode("n", s.Sign("n", string(payload.Base64.AppendEncode(nil, []byte("{\"a\":1} \r\n\t"))), signedAt), &got))
 	require.Equal(t, map[string]int{"a": 1}, got)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/payload"
 )
 
 // DjangoCookieSalt is the salt with which Django's signed_cookies session
@@ -194,8 +195,8 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if _, err := rules.check(Default, time.Unix(v.at, 0), time.Time{}, time.Time{}, s.now()); err != nil {
 		return err
 	}
-	if data.b, err = appendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {
-		return err
+	if data.b, err = payload.AppendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {
+		return refusePayload(err)
 	}
 	if !json.Valid(data.b) {
 		return refuse(ErrMalformed, "payload is not JSON")
@@ -231,15 +232,15 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 	if sep < 0 {
 		return verified{}, refuse(ErrMalformed, "no timestamp")
 	}
-	at, err := parseTimestamp(signed[sep+1:])
+	at, err := payload.ParseTimestamp(signed[sep+1:])
 	if err != nil {
-		return verified{}, err
+		return verified{}, refusePayload(err)
 	}
 	return verified{payload: signed[:sep], at: at, key: key}, nil
 }
 
 // signData returns the signed value of data.
-func (s *Signer) signData(name string, data []byte, at time.Time, how compression) string {
+func (s *Signer) signData(name string, data []byte, at time.Time, how payload.Compression) string {
 	buf := getBuffer()
 	defer buf.free()
 	buf.b = s.appendSigned(buf.b, name, data, at, how)
@@ -247,16 +248,16 @@ func (s *Signer) signData(name string, data []byte, at time.Time, how compressio
 }
 
 // appendSigned is signData, appended to dst.
-func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, how compression) []byte {
+func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, how payload.Compression) []byte {
 	start := len(dst)
-	return s.appendSignature(appendPayload(dst, data, how), start, name, at)
+	return s.appendSignature(payload.Append(dst, data, how), start, name, at)
 }
 
 // appendSignature appends ":" timestamp ":" signature to the payload that begins at
 // start.
 func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Time) []byte {
 	dst = append(dst, ':')
-	dst = appendTimestamp(dst, at)
+	dst = payload.AppendTimestamp(dst, at)
 	pool := s.macs(name)[0]
 	m := pool.Get().(*mac)
 	defer pool.Put(m)
@@ -293,65 +294,3 @@ func (s *Signer) match(name string, signed, signature []byte) int {
 
 // signatureSize is the length of an HMAC-SHA256 in base64url.
 var signatureSize = base64.RawURLEncoding.EncodedLen(sha256.Size)
-
-// maxTimestamp is the last second of the year 9999, the last that Python and RFC 3339 can
-// write. Near the end of an int64, a time.Time would wrap round to the past.
-const maxTimestamp = 253_402_300_799
-
-// appendTimestamp appends a time as it is signed.
-func appendTimestamp(dst []byte, at time.Time) []byte {
-	return appendBase62(dst, min(max(at.Unix(), 0), maxTimestamp))
-}
-
-// parseTimestamp is the inverse of appendTimestamp.
-func parseTimestamp(text []byte) (int64, error) {
-	at, ok := parseBase62(text)
-	switch {
-	case !ok:
-		return 0, refuse(ErrMalformed, "timestamp is not base62")
-	case at > maxTimestamp:
-		return 0, refuse(ErrMalformed, "timestamp is past the year 9999")
-	}
-	return at, nil
-}
-
-const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// appendBase62 appends n, which is not negative, as Django's b62_encode writes it.
-func appendBase62(dst []byte, n int64) []byte {
-	var digits [11]byte // enough for 1<<63 - 1
-	i := len(digits)
-	for {
-		i--
-		digits[i] = base62[n%62]
-		if n /= 62; n == 0 {
-			return append(dst, digits[i:]...)
-		}
-	}
-}
-
-// parseBase62 is the inverse of appendBase62, and accepts nothing else.
-func parseBase62(text []byte) (int64, bool) {
-	if len(text) == 0 || len(text) > 11 || text[0] == '0' && len(text) > 1 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range text {
-		var digit int64
-		switch {
-		case '0' <= c && c <= '9':
-			digit = int64(c - '0')
-		case 'A' <= c && c <= 'Z':
-			digit = int64(c-'A') + 10
-		case 'a' <= c && c <= 'z':
-			digit = int64(c-'a') + 36
-		default:
-			return 0, false
-		}
-		if n > (math.MaxInt64-digit)/62 {
-			return 0, false
-		}
-		n = n*62 + digit
-	}
-	return n, true
-}

@@ -3,7 +3,6 @@ package cookiestore
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,8 @@ import (
 	"github.com/gorilla/securecookie"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 var (
@@ -189,7 +190,7 @@ func TestSignerAsCodec(t *testing.T) {
 	require.NoError(t, err)
 	v, err := django.Verify("x", value)
 	require.NoError(t, err)
-	data, err := appendDecoded(nil, []byte(v.Payload), 100)
+	data, err := payload.AppendDecoded(nil, []byte(v.Payload), 100)
 	require.NoError(t, err)
 	require.Equal(t, `{"a":"\u00e9"}`, string(data))
 }
@@ -265,20 +266,4 @@ func incompressible(n int) []string {
 		out[i] = fmt.Sprintf("%x", i*i*7919)
 	}
 	return out
-}
-
-func TestBase62(t *testing.T) {
-	for _, test := range []struct {
-		n    int64
-		text string
-	}{{0, "0"}, {9, "9"}, {10, "A"}, {35, "Z"}, {36, "a"}, {61, "z"}, {62, "10"}, {1528093791, "1fPj03"}, {math.MaxInt64, "AzL8n0Y58m7"}} {
-		require.Equal(t, test.text, string(appendBase62(nil, test.n)))
-		n, ok := parseBase62([]byte(test.text))
-		require.True(t, ok)
-		require.Equal(t, test.n, n)
-	}
-	for _, text := range []string{"", "00", "01", "-1", "+1", "1.", " 1", "é", "AzL8n0Y58m8", "zzzzzzzzzzz", "111111111111"} {
-		_, ok := parseBase62([]byte(text))
-		require.False(t, ok, text)
-	}
 }

@@ -7,22 +7,24 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // A time near the end of an int64 would be one of the past in a time.Time.
 func TestTimestampsEndWithTheYear9999(t *testing.T) {
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-	require.Equal(t, last.Unix(), int64(maxTimestamp))
+	require.Equal(t, last.Unix(), int64(payload.MaxTimestamp))
 	s := newSigner(t, key1)
 	signed := func(seconds int64) string {
 		m := s.keys.macs("sessionid")[0].Get().(*mac)
-		text := "e30:" + string(appendBase62(nil, seconds))
+		text := "e30:" + base62(seconds)
 		return text + ":" + string(m.sign([]byte(text)))
 	}
 	store, err := NewWithCodec(s)
 	require.NoError(t, err)
 
-	for _, seconds := range []int64{0, 1, math.MaxInt32, math.MaxInt32 + 1, maxTimestamp} {
+	for _, seconds := range []int64{0, 1, math.MaxInt32, math.MaxInt32 + 1, payload.MaxTimestamp} {
 		got, err := s.Verify("sessionid", signed(seconds))
 		require.NoError(t, err)
 		require.Equal(t, seconds, got.At.Unix())
@@ -32,16 +34,14 @@ func TestTimestampsEndWithTheYear9999(t *testing.T) {
 		require.Equal(t, seconds, rec.Saved.Unix())
 	}
 	var dst any
-	require.ErrorIs(t, s.Decode("sessionid", signed(maxTimestamp), &dst), ErrFuture)
+	require.ErrorIs(t, s.Decode("sessionid", signed(payload.MaxTimestamp), &dst), ErrFuture)
 	require.ErrorIs(t, Record{Data: "{}", Saved: last}.Check(time.Hour, signedAt), ErrFuture)
 
-	for _, seconds := range []int64{maxTimestamp + 1, math.MaxInt64 - 62135596800, math.MaxInt64 - 1, math.MaxInt64} {
+	for _, seconds := range []int64{payload.MaxTimestamp + 1, math.MaxInt64 - 62135596800, math.MaxInt64 - 1, math.MaxInt64} {
 		t.Run(fmt.Sprint(seconds), func(t *testing.T) {
 			_, verifyErr := s.Verify("sessionid", signed(seconds))
 			_, loadErr := store.Load(t.Context(), "sessionid", signed(seconds))
-			_, inspectErr := Inspect(signed(seconds))
-
-			for _, err := range []error{verifyErr, loadErr, inspectErr, s.Decode("sessionid", signed(seconds), &dst)} {
+			for _, err := range []error{verifyErr, loadErr, s.Decode("sessionid", signed(seconds), &dst)} {
 				require.ErrorIs(t, err, ErrMalformed)
 				require.EqualError(t, err, "cookiestore: cookie refused: malformed: timestamp is past the year 9999")
 			}
@@ -82,4 +82,13 @@ func TestLifetimeOfAnImpossibleBeginning(t *testing.T) {
 			}
 		})
 	}
+}
+
+// base62 writes any number, as Django does.
+func base62(n int64) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if n < 62 {
+		return digits[n : n+1]
+	}
+	return base62(n/62) + digits[n%62:n%62+1]
 }

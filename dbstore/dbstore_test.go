@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/inspect"
 	"example.com/cookiestore/sessiontest"
 )
 
@@ -210,7 +211,7 @@ func TestRow(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, key, row.SessionKey)
 			require.Equal(t, saved.Add(time.Hour), row.ExpireDate)
-			seen, err := cookiestore.Inspect(row.SessionData)
+			seen, err := inspect.Parse(row.SessionData)
 			require.NoError(t, err)
 			require.Equal(t, `{"a":1}`, seen.Data)
 		}

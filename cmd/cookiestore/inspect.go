@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/inspect"
 )
 
 // report is what inspect finds. It prints as one JSON object.
@@ -130,7 +131,7 @@ func (r report) good() bool { return r.Verified && !r.Expired && r.Error == nil 
 // look finds out all there is to know of a value.
 func (c *command) look(value string) report {
 	r := newReport(value)
-	seen, seenErr := cookiestore.Inspect(value)
+	seen, seenErr := inspect.Parse(value)
 	r.Compressed = seen.Compressed
 	if seen.Legacy {
 		r.Format = legacyFormat
