@@ -370,7 +370,8 @@ func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, err
 // maxLoaded bounds the work on a cookie. No browser sends one of that size.
 const maxLoaded = 8 * MaxCookieSize
 
-// loadLegacy tries the other formats in turn. The error is that of the last one.
+// loadLegacy tries the other formats in turn, until one of them knows. The error is that
+// of the last one tried.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {
 		rec, err = l.Load(ctx, name, value)
@@ -378,7 +379,7 @@ func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec R
 			rec.Resave, rec.Version = true, ""
 			return rec, nil
 		}
-		if err = refuseBy(err); !IsRefused(err) {
+		if !IsRefused(err) {
 			break
 		}
 	}
