@@ -60,7 +60,8 @@
 //
 // The format is that of Django's signing module, which [Signer] describes. With
 // [WithDjango], a Go program and a Django site share one session. Package gorilla
-// reads the cookies of gorilla/sessions, through [WithLegacy].
+// reads the cookies of gorilla/sessions, through [WithLegacy], and makes a codec for
+// gorilla/sessions of a Signer.
 package cookiestore
 
 import (
@@ -319,15 +320,16 @@ func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
 }
 
 // NewWithCodec returns a store with another codec in place of the [Signer]. With
-// securecookie.New(hashKey, blockKey) the session is encrypted too, so that the
-// visitor can't read it. Whatever signs must also refuse what is tampered with.
+// that of NewEncryptedCodec, in package gorilla, the session is encrypted too, so that
+// the visitor can't read it. Whatever signs must also refuse what is tampered with.
 //
 // The codec is handed a []byte, so any serializer of securecookie will do;
 // NopEncoder gives the shortest cookies. The time of signing goes into those
 // bytes, since a codec can't tell its own: the session's expiry holds as with
-// the Signer, and so does the codec's own (securecookie: MaxAge, 30 days unless
-// set). [WithFallbackKeys], [WithDjango] and [WithEncryption] are for [New], and an
-// error here.
+// the Signer, and so does the codec's own. That of securecookie.New is 30 days: a
+// session that is to last longer doesn't, unless MaxAge changes it; NewEncryptedCodec
+// sets none. [WithFallbackKeys], [WithDjango] and [WithEncryption] are for [New], and
+// an error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
@@ -415,7 +417,8 @@ func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit in
 	return rec, err // it has the store's own form
 }
 
-// loadLegacy tries the other formats in turn. The error is that of the last one.
+// loadLegacy tries the other formats in turn, until one of them knows. The error is that
+// of the last one tried.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {
 		rec, err = l.Load(ctx, name, value)
@@ -423,7 +426,7 @@ func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec R
 			rec.Resave, rec.Version = true, ""
 			return rec, nil
 		}
-		if err = refuseBy(err); !IsRefused(err) {
+		if !IsRefused(err) {
 			break
 		}
 	}

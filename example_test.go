@@ -563,7 +563,7 @@ func ExampleNewDjangoSigner() {
 	// Output: 7 <nil>
 }
 
-// A Signer is a securecookie.Codec: gorilla/sessions can use it, too.
+// A Signer is a securecookie.Codec, for values that JSON can hold.
 func ExampleSigner_Encode() {
 	signer, err := cookiestore.NewSigner(exampleKey)
 	if err != nil {

@@ -46,8 +46,9 @@ const packageSalt = "cookiestore:"
 // only verify. To change keys, make the old one a fallback key, and drop it
 // when the last cookie that it signed has expired; see [Signer.SetKeys].
 //
-// A Signer is safe for concurrent use. It implements securecookie.Codec, so
-// gorilla/sessions and anything else that takes one can use it.
+// A Signer is safe for concurrent use. It implements securecookie.Codec, for values
+// that JSON can hold. Those of gorilla/sessions are not: package gorilla makes a codec
+// of a Signer that takes them.
 type Signer struct {
 	salt      string
 	nameBound bool // the cookie's name follows the salt
@@ -115,6 +116,9 @@ func (s *Signer) hasFallbacks() bool { return s.keys.hasFallbacks() }
 // unless set, without limit if zero. Call it before the Signer is used. A
 // [CookieStore] does not use it: there the session's own expiry counts.
 func (s *Signer) SetMaxAge(d time.Duration) { s.maxAge = d }
+
+// MaxAge returns what [Signer.SetMaxAge] has set.
+func (s *Signer) MaxAge() time.Duration { return s.maxAge }
 
 // Signed is a value whose signature is right, taken apart.
 type Signed struct {
