@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // A Codec makes cookie values and reads them. It has the methods of
@@ -20,7 +22,7 @@ var _ Codec = (*Signer)(nil)
 // A codec is what a CookieStore needs of one: the time of signing, too.
 type codec interface {
 	load(name, value string, maxInflated int) (Record, error)
-	append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error)
+	append(dst []byte, name string, data []byte, at time.Time, how payload.Compression) ([]byte, error)
 }
 
 // signerCodec is the store's own format.
@@ -40,23 +42,23 @@ func (c signerCodec) open(name, value string, maxInflated int) (Record, int, err
 	if err != nil {
 		return Record{}, -1, err
 	}
-	if buf.b, err = appendDecoded(buf.b, v.payload, maxInflated); err != nil {
-		return Record{}, -1, err
+	if buf.b, err = payload.AppendDecoded(buf.b, v.payload, maxInflated); err != nil {
+		return Record{}, -1, refusePayload(err)
 	}
 	data := string(buf.b[len(value):])
 	return Record{Data: data, Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
 }
 
-func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
+func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, how payload.Compression) ([]byte, error) {
 	return c.appendSigned(dst, name, data, at, how), nil
 }
 
 // appendFitting appends the value of a cookie that holds data to dst, compressed as well
 // as need be for it to fit in room bytes, or nothing and [ErrTooLarge].
 func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int, room space) ([]byte, error) {
-	value, err := c.append(dst, name, data, at, compression{over: compressOver})
+	value, err := c.append(dst, name, data, at, payload.Compression{Over: compressOver})
 	if err == nil && !room.fits(len(value)-len(dst)) && compressOver >= 0 {
-		value, err = c.append(dst, name, data, at, compression{over: compressOver, best: true})
+		value, err = c.append(dst, name, data, at, payload.Compression{Over: compressOver, Best: true})
 	}
 	if err != nil {
 		return dst, err
@@ -79,23 +81,25 @@ func (c foreignCodec) load(name, value string, maxInflated int) (Record, error) 
 		return Record{}, refuseBy(err)
 	}
 	stamp, data, ok := bytes.Cut(text, []byte(":"))
-	at, isTime := parseBase62(stamp)
-	if !ok || !isTime {
+	if !ok {
 		return Record{}, refuse(ErrMalformed, "no timestamp")
 	}
-	if packed, ok := bytes.CutPrefix(data, []byte{compressionMark}); ok {
-		var err error
-		if data, err = appendInflated(nil, packed, maxInflated); err != nil {
-			return Record{}, err
+	at, err := payload.ParseTimestamp(stamp)
+	if err != nil {
+		return Record{}, refusePayload(err)
+	}
+	if packed, ok := bytes.CutPrefix(data, []byte{payload.Mark}); ok {
+		if data, err = payload.AppendInflated(nil, packed, maxInflated); err != nil {
+			return Record{}, refusePayload(err)
 		}
 	}
 	return Record{Data: string(data), Saved: time.Unix(at, 0)}, nil
 }
 
-func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, how compression) ([]byte, error) {
-	how.best = true // the codec may have a limit of its own
-	text := append(appendBase62(nil, max(at.Unix(), 0)), ':')
-	if packed, ok := appendDeflated(append(text, compressionMark), data, how); ok {
+func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time, how payload.Compression) ([]byte, error) {
+	how.Best = true // the codec may have a limit of its own
+	text := append(payload.AppendTimestamp(nil, at), ':')
+	if packed, ok := payload.AppendDeflated(append(text, payload.Mark), data, how); ok {
 		text = packed
 	} else {
 		text = append(text, data...)

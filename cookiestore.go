@@ -60,7 +60,8 @@
 //
 // The format is that of Django's signing module, which [Signer] describes. With
 // [WithDjango], a Go program and a Django site share one session. Package gorilla
-// reads the cookies of gorilla/sessions, through [WithLegacy].
+// reads the cookies of gorilla/sessions, through [WithLegacy], and makes a codec for
+// gorilla/sessions of a Signer.
 package cookiestore
 
 import (
@@ -190,7 +191,8 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 // it expires, for whoever has kept it.
 type CookieStore struct {
 	codec        codec
-	signer       *Signer // nil with another codec
+	signer       *Signer   // nil with another codec
+	keys         keySetter // nil with a codec that has its own
 	legacy       []Loader
 	compressOver int
 	maxInflated  int
@@ -204,9 +206,17 @@ type StoreOption func(*storeOptions)
 type storeOptions struct {
 	fallbacks    [][]byte
 	django       bool
+	encrypt      bool
 	legacy       []Loader
 	compressOver int
+	compressSet  bool // compressOver is not the default
 	maxInflated  int
+}
+
+// A keySetter is a codec whose keys the store can replace.
+type keySetter interface {
+	SetKeys(key []byte, fallbacks ...[]byte) error
+	hasFallbacks() bool
 }
 
 // WithFallbackKeys accepts cookies that were signed with these keys, newest
@@ -232,6 +242,20 @@ func WithDjango() StoreOption {
 	return func(o *storeOptions) { o.django = true }
 }
 
+// WithEncryption encrypts sessions, so that the visitor can't read them, in the format
+// that [Encrypter] describes, which also says what the length of a cookie tells. The
+// key, the fallback keys and everything else are as without it; a cookie is at most 80
+// bytes longer than a signed one that isn't compressed. Nothing is compressed unless
+// [WithCompressionOver] asks for it.
+//
+// A signed cookie is refused, as is an encrypted one by a store that signs. To begin to
+// encrypt and log nobody out, pass the store that has signed them to [WithLegacy]: signed
+// cookies are then encrypted when they are next read. Take it out again when the last of
+// them has expired. The same goes for the way back. Default: sessions are signed, and the visitor can read them.
+func WithEncryption() StoreOption {
+	return func(o *storeOptions) { o.encrypt = true }
+}
+
 // WithLegacy reads the cookies that the store's own format doesn't cover, and writes
 // them in that format when they are next saved, which is soon: reading one is enough
 // (see [Middleware]). A site can so change the format, or move to this package, and
@@ -247,9 +271,9 @@ func WithLegacy(loaders ...Loader) StoreOption {
 // than all the rest of a request. Zero tries it always, as Django does; a
 // negative n, never. Both forms are read in any case. The level is zlib's fastest,
 // and its default, which Django uses, if the cookie would be too large otherwise.
-// Default: 1024.
+// Default: 1024, and never with [WithEncryption].
 func WithCompressionOver(n int) StoreOption {
-	return func(o *storeOptions) { o.compressOver = n }
+	return func(o *storeOptions) { o.compressOver, o.compressSet = n, true }
 }
 
 // WithMaxInflated refuses cookies whose payload inflates to more than n bytes;
@@ -261,10 +285,13 @@ func WithMaxInflated(n int) StoreOption {
 
 // New returns a store that signs cookies with key, of at least [MinKeySize]
 // random bytes, the same on every server and after every restart. Make it once
-// (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`), and keep it
-// where the program's other secrets are.
+// (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`, whose text
+// [ParseKey] reads), and keep it where the program's other secrets are.
 func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
+	if o.encrypt {
+		return newEncrypted(key, o)
+	}
 	var signer *Signer
 	var err error
 	if o.django {
@@ -278,22 +305,38 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	return newStore(signerCodec{signer}, signer, o)
 }
 
+func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
+	if o.django {
+		return nil, usage("WithDjango and WithEncryption contradict each other: Django can't read encrypted cookies")
+	}
+	encrypter, err := NewEncrypter(key, o.fallbacks...)
+	if err != nil {
+		return nil, err
+	}
+	if !o.compressSet {
+		o.compressOver = -1
+	}
+	return newStore(encrypter, nil, o)
+}
+
 // NewWithCodec returns a store with another codec in place of the [Signer]. With
-// securecookie.New(hashKey, blockKey) the session is encrypted too, so that the
-// visitor can't read it. Whatever signs must also refuse what is tampered with.
+// that of NewEncryptedCodec, in package gorilla, the session is encrypted too, so that
+// the visitor can't read it. Whatever signs must also refuse what is tampered with.
 //
 // The codec is handed a []byte, so any serializer of securecookie will do;
 // NopEncoder gives the shortest cookies. The time of signing goes into those
 // bytes, since a codec can't tell its own: the session's expiry holds as with
-// the Signer, and so does the codec's own (securecookie: MaxAge, 30 days unless
-// set). [WithFallbackKeys] and [WithDjango] are the Signer's, and an error here.
+// the Signer, and so does the codec's own. That of securecookie.New is 30 days: a
+// session that is to last longer doesn't, unless MaxAge changes it; NewEncryptedCodec
+// sets none. [WithFallbackKeys], [WithDjango] and [WithEncryption] are for [New], and
+// an error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
 	case isNil(c):
 		return nil, usage("NewWithCodec needs a codec, and it is nil")
-	case o.django || o.fallbacks != nil:
-		return nil, usage("WithDjango and WithFallbackKeys are for New: another codec has its own format and keys")
+	case o.django || o.encrypt || o.fallbacks != nil:
+		return nil, usage("WithDjango, WithEncryption and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
 	if signer, ok := c.(*Signer); ok {
 		return newStore(signerCodec{signer}, signer, o)
@@ -316,22 +359,24 @@ func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
 	case slices.ContainsFunc(o.legacy, func(l Loader) bool { return isNil(l) }):
 		return nil, usage("WithLegacy was given a nil Loader")
 	}
+	keys, _ := c.(keySetter)
 	return &CookieStore{
 		codec:        c,
 		signer:       signer,
+		keys:         keys,
 		legacy:       o.legacy,
 		compressOver: o.compressOver,
 		maxInflated:  o.maxInflated,
 	}, nil
 }
 
-// SetKeys replaces the signing keys while the store is in use; see
-// [Signer.SetKeys]. With a codec that is no Signer it is an error.
+// SetKeys replaces the signing or encryption keys while the store is in use; see
+// [Signer.SetKeys]. With a codec that isn't a Signer it is an error.
 func (c *CookieStore) SetKeys(key []byte, fallbacks ...[]byte) error {
-	if c.signer == nil {
-		return usage("SetKeys is for stores that sign with a Signer: this one's codec has the keys")
+	if c.keys == nil {
+		return usage("SetKeys is for stores of New, or with a Signer: this one's codec has the keys")
 	}
-	return c.signer.SetKeys(key, fallbacks...)
+	return c.keys.SetKeys(key, fallbacks...)
 }
 
 // isNil reports whether an interface is nil, or holds a nil pointer.
@@ -345,7 +390,7 @@ func isNil(v any) bool {
 
 // signsAnew reports whether there may be sessions that the store wants saved anew.
 func (c *CookieStore) signsAnew() bool {
-	return len(c.legacy) > 0 || c.signer != nil && len(c.signer.keys.Load().secrets) > 1
+	return len(c.legacy) > 0 || c.keys == nil || c.keys.hasFallbacks()
 }
 
 // Load verifies the value of a cookie and returns the session in it. All errors
@@ -353,8 +398,13 @@ func (c *CookieStore) signsAnew() bool {
 // codec says; unless a Loader of [WithLegacy] fails. Whether the session has expired
 // is for the middleware to judge.
 func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, error) {
-	if size := len(name) + len(value); size > maxLoaded {
-		return Record{}, refuseTooLong(size, maxLoaded)
+	return c.loadUpTo(ctx, name, value, MaxCookieSize)
+}
+
+// loadUpTo is Load for cookies of so many bytes.
+func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit int) (Record, error) {
+	if size := len(name) + len(value); size > limit {
+		return Record{}, refuseTooLong(size, limit)
 	}
 	rec, err := c.codec.load(name, value, c.maxInflated)
 	if err == nil || len(c.legacy) == 0 {
@@ -367,10 +417,8 @@ func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, err
 	return rec, err // it has the store's own form
 }
 
-// maxLoaded bounds the work on a cookie. No browser sends one of that size.
-const maxLoaded = 8 * MaxCookieSize
-
-// loadLegacy tries the other formats in turn. The error is that of the last one.
+// loadLegacy tries the other formats in turn, until one of them knows. The error is that
+// of the last one tried.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {
 		rec, err = l.Load(ctx, name, value)
@@ -378,7 +426,7 @@ func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec R
 			rec.Resave, rec.Version = true, ""
 			return rec, nil
 		}
-		if err = refuseBy(err); !IsRefused(err) {
+		if !IsRefused(err) {
 			break
 		}
 	}

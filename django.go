@@ -6,10 +6,10 @@ import (
 	"crypto/sha1" // what Django signed with before 3.1
 	"encoding/base64"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/payload"
 )
 
 // DjangoDatabaseSalt is the salt with which Django 3.1 and later sign the
@@ -62,7 +62,7 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 	if err := checkReadable(text.b, maxRow); err != nil {
 		return "", err
 	}
-	return d.signer.signData("", text.b, at, compression{over: 0}), nil
+	return d.signer.signData("", text.b, at, payload.Compression{Over: 0}), nil
 }
 
 // A DjangoRow is what a session_data holds.
@@ -72,14 +72,15 @@ type DjangoRow struct {
 	// fallback key signed it, or where its form is the legacy one.
 	Record
 
-	Key    int  // which key signed it: 0 the primary one, 1 the first fallback key, and so on
-	Legacy bool // it is from before Django 3.1
+	KeyIndex int  // of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
+	Legacy   bool // it is from before Django 3.1
 }
 
 // Decode verifies a session_data and returns what it holds. The error says why it
 // is refused: [ErrTampered], [ErrMalformed], or [ErrTooLarge] if it inflates to
 // more than 16 MiB. Whether the session is over is for the row's expire_date to
-// say.
+// say. A program that runs under GODEBUG=fips140=only refuses all legacy rows, since
+// SHA-1 is not allowed there.
 func (d *DjangoRows) Decode(sessionData string) (DjangoRow, error) {
 	if legacy, ok := splitLegacyRow(sessionData); ok {
 		return d.decodeLegacy(legacy)
@@ -88,7 +89,7 @@ func (d *DjangoRows) Decode(sessionData string) (DjangoRow, error) {
 	if err != nil {
 		return DjangoRow{}, err
 	}
-	return checkedRow(DjangoRow{Record: rec, Key: key})
+	return checkedRow(DjangoRow{Record: rec, KeyIndex: key})
 }
 
 // legacyRow is a session_data from before Django 3.1, decoded.
@@ -108,15 +109,26 @@ func splitLegacyRow(text string) (legacyRow, bool) {
 // decodeLegacy verifies a legacy row. HMAC-SHA1 is still sound for that, though
 // SHA-1 by itself is not; it is read here, and never written.
 func (d *DjangoRows) decodeLegacy(row legacyRow) (DjangoRow, error) {
-	for i, secret := range d.signer.keys.Load().secrets {
+	if !sha1Allowed() {
+		return DjangoRow{}, refuse(nil, "a row from before Django 3.1 is signed with HMAC-SHA1, which GODEBUG=fips140=only does not allow")
+	}
+	for i, secret := range d.signer.keys.current.Load().secrets {
 		key := sha1.Sum(append([]byte(djangoLegacySalt), secret...))
 		mac := hmac.New(sha1.New, key[:])
 		mac.Write(row.data)
 		if hmac.Equal(hex.AppendEncode(nil, mac.Sum(nil)), row.digest) {
-			return checkedRow(DjangoRow{Record: Record{Data: string(row.data), Resave: true}, Key: i, Legacy: true})
+			return checkedRow(DjangoRow{Record: Record{Data: string(row.data), Resave: true}, KeyIndex: i, Legacy: true})
 		}
 	}
 	return DjangoRow{}, refuse(ErrTampered, "")
+}
+
+// sha1Allowed reports whether the program may use SHA-1. Where it may not, Write alone
+// returns an error, and the rest of crypto/sha1 panics. (crypto/fips140 tells as much
+// since Go 1.26, with Enforced.)
+func sha1Allowed() bool {
+	_, err := sha1.New().Write(nil)
+	return err == nil
 }
 
 // checkedRow refuses what is not a dictionary.
@@ -125,51 +137,4 @@ func checkedRow(row DjangoRow) (DjangoRow, error) {
 		return DjangoRow{}, refuse(ErrMalformed, err.Error())
 	}
 	return row, nil
-}
-
-// An Unverified is a session value taken apart by [Inspect]. Nobody has checked
-// its signature, so nothing in it is to be believed.
-type Unverified struct {
-	Payload   string // base64url, with a dot before it if it is compressed
-	Timestamp string // base62
-	Signature string // base64url, or the hex digest of a legacy row
-
-	Compressed bool
-	Legacy     bool      // a row of Django's table from before 3.1, which has no timestamp
-	At         time.Time // what the timestamp says
-	Data       string    // what the payload says: a JSON object, if all is well
-}
-
-// Inspect takes a cookie or a session_data apart without a key, for tools that
-// show what is in it. The error is [ErrMalformed] or [ErrTooLarge]; the parts that
-// could be read are there nevertheless. What inflates to more than 16 MiB is too
-// large.
-//
-// Programs that act on what they read use [Signer.Verify], [CookieStore.Load] or
-// [DjangoRows.Decode].
-func Inspect(value string) (Unverified, error) {
-	if row, ok := splitLegacyRow(value); ok {
-		return Unverified{Signature: string(row.digest), Legacy: true, Data: string(row.data)}, nil
-	}
-	end := strings.LastIndexByte(value, ':')
-	if end < 0 {
-		return Unverified{Payload: value}, refuse(ErrMalformed, "no signature")
-	}
-	middle := strings.LastIndexByte(value[:end], ':')
-	if middle < 0 {
-		return Unverified{Payload: value[:end], Signature: value[end+1:]}, refuse(ErrMalformed, "no timestamp")
-	}
-	v := Unverified{Payload: value[:middle], Timestamp: value[middle+1 : end], Signature: value[end+1:]}
-	v.Compressed = len(v.Payload) > 0 && v.Payload[0] == compressionMark
-	at, ok := parseBase62([]byte(v.Timestamp))
-	if !ok {
-		return v, refuse(ErrMalformed, "timestamp is not base62")
-	}
-	v.At = time.Unix(at, 0)
-	data, err := appendDecoded(nil, []byte(v.Payload), maxRow)
-	if err != nil {
-		return v, err
-	}
-	v.Data = string(data)
-	return v, nil
 }

@@ -3,12 +3,12 @@ package cookiestore
 import (
 	"bytes"
 	"encoding/base64"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 func (v vector) rows(tb testing.TB) *DjangoRows {
@@ -24,6 +24,9 @@ func TestDjangoRows(t *testing.T) {
 		for _, v := range vectors(t, kind) {
 			require.True(t, v.Valid)
 			rows, legacy := v.rows(t), kind == "legacy_db_row"
+			if legacy && !sha1Allowed() {
+				continue // TestLegacyRowsUnderFIPS has these
+			}
 			got, err := rows.Decode(v.Value)
 			require.NoError(t, err)
 			want := DjangoRow{Record: Record{Data: *v.JSON, Saved: time.Unix(v.SignedAt, 0)}}
@@ -41,17 +44,11 @@ func TestDjangoRows(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, *v.JSON, back.Data)
 
-			seen, err := Inspect(v.Value)
-			require.NoError(t, err)
-			require.Equal(t, *v.JSON, seen.Data)
-			require.Equal(t, legacy, seen.Legacy)
-			require.Equal(t, strings.HasPrefix(v.Value, "."), seen.Compressed)
-
 			older, err := NewDjangoRows([]byte("a newer key"), []byte("another"), []byte(v.Secret))
 			require.NoError(t, err)
 			got, err = older.Decode(v.Value)
 			require.NoError(t, err)
-			require.Equal(t, 2, got.Key)
+			require.Equal(t, 2, got.KeyIndex)
 			require.True(t, got.Resave)
 		}
 	}
@@ -79,7 +76,7 @@ func TestDjangoRowsRefuse(t *testing.T) {
 		{"a cookie", cookies.Sign("", "e30", signedAt), ErrTampered},
 		{"a row with a character changed", "A" + v.Value[1:], ErrTampered},
 		{"what is no dictionary", rows.signer.Sign("", "W10", signedAt), ErrMalformed},
-		{"what inflates to more than the limit", rows.signer.Sign("", "."+b64.EncodeToString(bomb), signedAt), ErrTooLarge},
+		{"what inflates to more than the limit", rows.signer.Sign("", "."+payload.Base64.EncodeToString(bomb), signedAt), ErrTooLarge},
 		{"a legacy row with its data changed", legacy(func(b []byte) []byte { return bytes.Replace(b, []byte("1}"), []byte("2}"), 1) }), ErrTampered},
 		{"a legacy row with its digest changed", legacy(func(b []byte) []byte { return append([]byte("0"), b[1:]...) }), ErrTampered},
 		{"a legacy row with its digest in capitals", legacy(func(b []byte) []byte { return append(bytes.ToUpper(b[:40]), b[40:]...) }), ErrTampered},
@@ -88,8 +85,11 @@ func TestDjangoRowsRefuse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := rows.Decode(test.value)
-			require.ErrorIs(t, err, test.reason)
 			require.True(t, IsRefused(err))
+			if _, isLegacy := splitLegacyRow(test.value); isLegacy && !sha1Allowed() {
+				return // no reason but that
+			}
+			require.ErrorIs(t, err, test.reason)
 		})
 	}
 	_, err = NewDjangoRows(nil)
@@ -100,32 +100,6 @@ func vectorSigner(tb testing.TB, secret string) *Signer {
 	s, err := NewDjangoSigner(DjangoDatabaseSalt, []byte(secret))
 	require.NoError(tb, err)
 	return s
-}
-
-func TestInspect(t *testing.T) {
-	for _, test := range []struct {
-		name, value string
-		want        Unverified
-		reason      error
-	}{
-		{"a good value", "e30:1xocE4:sig", Unverified{Payload: "e30", Timestamp: "1xocE4", Signature: "sig", At: signedAt, Data: "{}"}, nil},
-		{"no signature", "e30", Unverified{Payload: "e30"}, ErrMalformed},
-		{"no timestamp", "e30:sig", Unverified{Payload: "e30", Signature: "sig"}, ErrMalformed},
-		{"a bad timestamp", "e30:!:sig", Unverified{Payload: "e30", Timestamp: "!", Signature: "sig"}, ErrMalformed},
-		{"a bad payload", ".e30:1xocE4:sig", Unverified{Payload: ".e30", Timestamp: "1xocE4", Signature: "sig", Compressed: true, At: signedAt}, ErrMalformed},
-		{"nothing", "::", Unverified{}, ErrMalformed},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := Inspect(test.value)
-			require.ErrorIs(t, err, test.reason)
-			require.Equal(t, test.want, got)
-		})
-	}
-	// What Django refuses can be taken apart all the same, and nothing panics.
-	for _, v := range vectors(t, "signed_cookie") {
-		_, err := Inspect(v.Value)
-		assert.True(t, err == nil || IsRefused(err))
-	}
 }
 
 func TestRecordEndsAt(t *testing.T) {

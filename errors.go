@@ -14,8 +14,8 @@ var (
 	ErrMalformed = errors.New("malformed")
 
 	// ErrTampered means that no accepted key gives the signature that the
-	// cookie bears: it was changed, cut short, or signed with another key,
-	// another salt or for a cookie of another name.
+	// cookie bears, or decrypts it: it was changed, cut short, or made with
+	// another key, another salt or for a cookie of another name.
 	ErrTampered = errors.New("signature does not match")
 
 	// ErrNoSession means that a store with records has none for a cookie.

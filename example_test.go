@@ -93,12 +93,6 @@ func ExampleDjangoRows() {
 	// {"num_visits":1} true <nil>
 }
 
-func ExampleInspect() {
-	seen, err := cookiestore.Inspect("eyJudW1fdmlzaXRzIjoxfQ:1fPj03:3Nu5Hmzye20IZTdt9QReim3P2S2gToTuMTN-3H8rgwI")
-	fmt.Println(seen.Data, seen.At.UTC(), err)
-	// Output: {"num_visits":1} 2018-06-04 06:29:51 +0000 UTC <nil>
-}
-
 func ExampleRecord_Check() {
 	rec := cookiestore.Record{Data: `{"_session_expiry":30}`, Saved: time.Unix(1_800_000_000, 0)}
 	err := rec.Check(14*24*time.Hour, time.Unix(1_800_000_060, 0))
@@ -569,7 +563,7 @@ func ExampleNewDjangoSigner() {
 	// Output: 7 <nil>
 }
 
-// A Signer is a securecookie.Codec: gorilla/sessions can use it, too.
+// A Signer is a securecookie.Codec, for values that JSON can hold.
 func ExampleSigner_Encode() {
 	signer, err := cookiestore.NewSigner(exampleKey)
 	if err != nil {
@@ -596,6 +590,6 @@ func ExampleSigner_SetKeys() {
 		log.Fatal(err)
 	}
 	signed, err := signer.Verify("n", old)
-	fmt.Println("signed with key", signed.Signer, err)
+	fmt.Println("signed with key", signed.KeyIndex, err)
 	// Output: signed with key 1 <nil>
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/cookiestore/internal/payload"
 )
 
 // FuzzVerify feeds any value to a store and a signer: they accept what they
@@ -20,7 +22,7 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, data := range []string{`{}`, `{"a":1}`, `{"a":"` + strings.Repeat("x", 2000) + `"}`, `[]`, "\xff"} {
-		value := store.signer.signData("s", []byte(data), signedAt, compression{over: defaultCompressOver})
+		value := store.signer.signData("s", []byte(data), signedAt, payload.Compression{Over: defaultCompressOver})
 		f.Add(value, false)
 		payload, _, _ := strings.Cut(value, ":")
 		f.Add(payload, true)

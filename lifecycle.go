@@ -260,7 +260,7 @@ func (c *contents) takeCreated() {
 		return
 	}
 	if at, err := strconv.ParseInt(value, 10, 64); err == nil {
-		c.created = at
+		c.created = min(max(at, 1), c.created) // 0 is none, and it began before it was saved
 	}
 	c.object.Delete(createdKey)
 }

@@ -22,7 +22,8 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	signing *CookieStore // the store, if it is one with a Signer
+	own     *CookieStore // the store, if it is one
+	signing *CookieStore // and if it has a format of ours
 	outer   any          // asks a context for this middleware
 
 	optional bool // saves that no handler has asked for are not those of signing anew alone
@@ -44,8 +45,9 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if own, ok := store.(*CookieStore); ok && own.signer != nil {
-		m.signing = own
+	m.own, _ = store.(*CookieStore)
+	if m.own != nil && m.own.keys != nil {
+		m.signing = m.own
 	}
 	m.jar = newJar(&m.settings)
 	m.outer = outerName(m.cookie.Name)
@@ -174,12 +176,7 @@ type refusal struct {
 // percent-encoded its colons, as npm's cookie package does: value is then made what it
 // was. A store's own value may have such signs in it, too, and so comes first.
 func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (err error) {
-	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
-	if size := len(name) + len(*value); size > limit {
-		return refuseTooLong(size, limit)
-	}
-	*rec, err = m.store.Load(ctx, name, *value)
+	*rec, err = m.loadValue(ctx, *value)
 	if err == nil || strings.IndexByte(*value, '%') < 0 || !IsRefused(err) {
 		return err
 	}
@@ -187,12 +184,26 @@ func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (e
 	if plain == *value {
 		return err
 	}
-	again, plainErr := m.store.Load(ctx, name, plain)
+	again, plainErr := m.loadValue(ctx, plain)
 	if plainErr != nil && IsRefused(plainErr) {
 		return err
 	}
 	*value, *rec = plain, again
 	return plainErr
+}
+
+// loadValue has the store load a session, unless no cookie of this manager's can be that
+// large.
+func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
+	name := m.cookie.Name
+	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
+	if size := len(name) + len(value); size > limit {
+		return Record{}, refuseTooLong(size, limit)
+	}
+	if m.own != nil {
+		return m.own.loadUpTo(ctx, name, value, limit)
+	}
+	return m.store.Load(ctx, name, value)
 }
 
 var percentColons = strings.NewReplacer("%3A", ":", "%3a", ":")

@@ -5,23 +5,15 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
-	"maps"
 	"math"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/payload"
 )
-
-// MinKeySize is the least number of bytes of a signing key: the size of an
-// HMAC-SHA256, below which the key would be easier to guess than its output.
-const MinKeySize = 32
 
 // DjangoCookieSalt is the salt with which Django's signed_cookies session
 // engine signs.
@@ -54,14 +46,14 @@ const packageSalt = "cookiestore:"
 // only verify. To change keys, make the old one a fallback key, and drop it
 // when the last cookie that it signed has expired; see [Signer.SetKeys].
 //
-// A Signer is safe for concurrent use. It implements securecookie.Codec, so
-// gorilla/sessions and anything else that takes one can use it.
+// A Signer is safe for concurrent use. It implements securecookie.Codec, for values
+// that JSON can hold. Those of gorilla/sessions are not: package gorilla makes a codec
+// of a Signer that takes them.
 type Signer struct {
 	salt      string
 	nameBound bool // the cookie's name follows the salt
 	ascii     bool // Django reads JSON as Latin-1, so it must be ASCII
-	minKey    int
-	keys      atomic.Pointer[keyring]
+	keys      keyring
 
 	maxAge time.Duration // for Decode alone
 	now    func() time.Time
@@ -69,28 +61,41 @@ type Signer struct {
 
 // NewSigner returns a Signer that signs with key and also accepts what the
 // fallback keys, newest first, have signed. Each must have at least
-// [MinKeySize] random bytes. It keeps copies of them.
+// [MinKeySize] random bytes, and not only zeros. It keeps copies of them. A key that is
+// hex or padded base64, as text, works, but is logged once as a likely mistake: such text
+// is for [ParseKey].
 func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
-	s := &Signer{salt: packageSalt, nameBound: true, minKey: MinKeySize}
-	return s.init(key, fallbacks)
+	s := &Signer{salt: packageSalt, nameBound: true}
+	return s.init(MinKeySize, key, fallbacks)
 }
 
 // NewDjangoSigner returns a Signer whose values are those of Django's
 // signing.dumps with the given salt, such as [DjangoCookieSalt]; secret is
 // Django's SECRET_KEY, and fallbacks its SECRET_KEY_FALLBACKS. As in Django, a
-// secret may have any length but zero. The cookie's name plays no part.
+// secret may be any text that is not empty; one of zero bytes alone is refused, since it
+// is a buffer that nobody has filled. The cookie's name plays no part.
 func NewDjangoSigner(salt string, secret []byte, fallbacks ...[]byte) (*Signer, error) {
-	s := &Signer{salt: salt, ascii: true, minKey: 1}
-	return s.init(secret, fallbacks)
+	s := &Signer{salt: salt, ascii: true}
+	return s.init(1, secret, fallbacks)
 }
 
-func (s *Signer) init(key []byte, fallbacks [][]byte) (*Signer, error) {
+func (s *Signer) init(minKey int, key []byte, fallbacks [][]byte) (*Signer, error) {
 	s.maxAge = defaultMaxAge
 	s.now = time.Now
+	s.keys.minSize = minKey
+	s.keys.derive = s.derivedKey
 	if err := s.SetKeys(key, fallbacks...); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// derivedKey returns the key of the HMAC.
+func (s *Signer) derivedKey(secret []byte, name string) []byte {
+	h := sha256.New()
+	h.Write([]byte(s.salt + name + "signer"))
+	h.Write(secret)
+	return h.Sum(nil)
 }
 
 // SetKeys replaces all keys: from now on key signs, and only key and the
@@ -102,65 +107,29 @@ func (s *Signer) init(key []byte, fallbacks [][]byte) (*Signer, error) {
 // hasn't the new key yet will refuse what another one signed: first add the new
 // key as a fallback key everywhere, then make it the primary key everywhere.
 func (s *Signer) SetKeys(key []byte, fallbacks ...[]byte) error {
-	ring := &keyring{}
-	for i, secret := range append([][]byte{key}, fallbacks...) {
-		if len(secret) < s.minKey {
-			return keySizeError(i, len(secret), s.minKey)
-		}
-		ring.secrets = append(ring.secrets, bytes.Clone(secret))
-	}
-	s.keys.Store(ring)
-	return nil
+	return s.keys.set(key, fallbacks)
 }
 
-func keySizeError(index, size, minimum int) error {
-	which := "the key"
-	if index > 0 {
-		which = fmt.Sprintf("fallback key %d", index)
-	}
-	detail := fmt.Sprintf("%s has %d bytes, and must have at least %d random ones: "+
-		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey",
-		which, size, minimum)
-	if minimum < MinKeySize {
-		detail = which + " is empty: pass Django's SECRET_KEY"
-	}
-	return usage(detail)
-}
-
-// ParseKey reads a signing key from text, such as an environment variable holds:
-// hex, or else any kind of base64. The error says what is wrong, and never shows
-// the text.
-func ParseKey(text string) ([]byte, error) {
-	text = strings.TrimSpace(text)
-	key, err := hex.DecodeString(text) // first: all hex is base64, too, of another key
-	if err != nil {
-		standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
-		key, err = base64.RawStdEncoding.DecodeString(standard)
-	}
-	switch {
-	case err != nil:
-		return nil, usage("the key is neither hex nor base64: make one with `openssl rand -hex 32`")
-	case len(key) < MinKeySize:
-		return nil, keySizeError(0, len(key), MinKeySize)
-	}
-	return key, nil
-}
+func (s *Signer) hasFallbacks() bool { return s.keys.hasFallbacks() }
 
 // SetMaxAge sets how old a value may be when [Signer.Decode] reads it: two weeks
 // unless set, without limit if zero. Call it before the Signer is used. A
 // [CookieStore] does not use it: there the session's own expiry counts.
 func (s *Signer) SetMaxAge(d time.Duration) { s.maxAge = d }
 
+// MaxAge returns what [Signer.SetMaxAge] has set.
+func (s *Signer) MaxAge() time.Duration { return s.maxAge }
+
 // Signed is a value whose signature is right, taken apart.
 type Signed struct {
-	Payload string    // as it was signed, not decoded
-	At      time.Time // when it was signed, to the second
-	Signer  int       // the index of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
+	Payload  string    // as it was signed, not decoded
+	At       time.Time // when it was signed, to the second
+	KeyIndex int       // of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
 }
 
 // Sign returns payload ":" timestamp ":" signature for the cookie of the given
 // name. It signs any payload without looking at it. A time before 1970 counts
-// as 1970.
+// as 1970, and one past the year 9999 as its last second.
 func (s *Signer) Sign(name, payload string, at time.Time) string {
 	buf := getBuffer()
 	defer buf.free()
@@ -180,7 +149,7 @@ func (s *Signer) Verify(name, value string) (Signed, error) {
 	if err != nil {
 		return Signed{}, err
 	}
-	return Signed{Payload: string(v.payload), At: time.Unix(v.at, 0), Signer: v.key}, nil
+	return Signed{Payload: string(v.payload), At: time.Unix(v.at, 0), KeyIndex: v.key}, nil
 }
 
 // Encode serializes value as JSON and signs it. It takes what encoding/json
@@ -230,8 +199,8 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if _, err := rules.check(Default, time.Unix(v.at, 0), time.Time{}, time.Time{}, s.now()); err != nil {
 		return err
 	}
-	if data.b, err = appendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {
-		return err
+	if data.b, err = payload.AppendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {
+		return refusePayload(err)
 	}
 	if !json.Valid(data.b) {
 		return refuse(ErrMalformed, "payload is not JSON")
@@ -252,11 +221,14 @@ type verified struct {
 // verify checks the signature before it looks at anything else.
 func (s *Signer) verify(name string, value []byte) (verified, error) {
 	end := bytes.LastIndexByte(value, ':')
-	if end < 0 {
+	switch {
+	case end < 0 && looksEncrypted(value):
+		return verified{}, refuse(ErrMalformed, "it looks like an encrypted cookie, and only signed ones are accepted")
+	case end < 0:
 		return verified{}, refuse(ErrMalformed, "no signature")
 	}
 	signed, signature := value[:end], value[end+1:]
-	key := s.keys.Load().match(s, name, signed, signature)
+	key := s.match(name, signed, signature)
 	if key < 0 {
 		return verified{}, refuse(ErrTampered, "")
 	}
@@ -264,15 +236,15 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 	if sep < 0 {
 		return verified{}, refuse(ErrMalformed, "no timestamp")
 	}
-	at, ok := parseBase62(signed[sep+1:])
-	if !ok {
-		return verified{}, refuse(ErrMalformed, "timestamp is not base62")
+	at, err := payload.ParseTimestamp(signed[sep+1:])
+	if err != nil {
+		return verified{}, refusePayload(err)
 	}
 	return verified{payload: signed[:sep], at: at, key: key}, nil
 }
 
 // signData returns the signed value of data.
-func (s *Signer) signData(name string, data []byte, at time.Time, how compression) string {
+func (s *Signer) signData(name string, data []byte, at time.Time, how payload.Compression) string {
 	buf := getBuffer()
 	defer buf.free()
 	buf.b = s.appendSigned(buf.b, name, data, at, how)
@@ -280,17 +252,17 @@ func (s *Signer) signData(name string, data []byte, at time.Time, how compressio
 }
 
 // appendSigned is signData, appended to dst.
-func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, how compression) []byte {
+func (s *Signer) appendSigned(dst []byte, name string, data []byte, at time.Time, how payload.Compression) []byte {
 	start := len(dst)
-	return s.appendSignature(appendPayload(dst, data, how), start, name, at)
+	return s.appendSignature(payload.Append(dst, data, how), start, name, at)
 }
 
 // appendSignature appends ":" timestamp ":" signature to the payload that begins at
 // start.
 func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Time) []byte {
 	dst = append(dst, ':')
-	dst = appendBase62(dst, max(at.Unix(), 0))
-	pool := s.keys.Load().derived(s, name)[0]
+	dst = payload.AppendTimestamp(dst, at)
+	pool := s.macs(name)[0]
 	m := pool.Get().(*mac)
 	defer pool.Put(m)
 	signature := m.sign(dst[start:])
@@ -298,58 +270,20 @@ func (s *Signer) appendSignature(dst []byte, start int, name string, at time.Tim
 	return append(dst, signature...)
 }
 
-// keyring is one generation of keys. It does not change once it is in use, but
-// for the derived keys, which it makes as it meets names.
-type keyring struct {
-	secrets [][]byte // the primary key first
-
-	mu     sync.Mutex // guards writes to byName
-	byName atomic.Pointer[map[string][]*sync.Pool]
-}
-
-// maxNames bounds the derived keys kept. Names come from the program, which has
-// few; if they come from elsewhere, keys are derived anew for each call.
-const maxNames = 64
-
-// derived returns for each key a pool of HMAC states, keyed for the name.
-func (r *keyring) derived(s *Signer, name string) []*sync.Pool {
+// macs returns for each key a pool of its HMAC states for the name.
+func (s *Signer) macs(name string) []*sync.Pool {
 	if !s.nameBound {
 		name = ""
 	}
-	known := r.byName.Load()
-	if known != nil {
-		if pools, ok := (*known)[name]; ok {
-			return pools
-		}
-	}
-	pools := make([]*sync.Pool, len(r.secrets))
-	for i, secret := range r.secrets {
-		h := sha256.New()
-		h.Write([]byte(s.salt + name + "signer"))
-		h.Write(secret)
-		key := h.Sum(nil)
-		pools[i] = &sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, key)} }}
-	}
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	grown := map[string][]*sync.Pool{name: pools}
-	if known = r.byName.Load(); known != nil {
-		if len(*known) >= maxNames {
-			return pools
-		}
-		maps.Copy(grown, *known)
-	}
-	r.byName.Store(&grown)
-	return pools
+	return s.keys.macs(name)
 }
 
 // match returns the index of the key that gives the signature, or -1.
-func (r *keyring) match(s *Signer, name string, signed, signature []byte) int {
+func (s *Signer) match(name string, signed, signature []byte) int {
 	if len(signature) != signatureSize {
 		return -1
 	}
-	for i, pool := range r.derived(s, name) {
+	for i, pool := range s.macs(name) {
 		m := pool.Get().(*mac)
 		// The text is compared and not the bytes that it stands for, so that
 		// one signature has one spelling.
@@ -364,59 +298,3 @@ func (r *keyring) match(s *Signer, name string, signed, signature []byte) int {
 
 // signatureSize is the length of an HMAC-SHA256 in base64url.
 var signatureSize = base64.RawURLEncoding.EncodedLen(sha256.Size)
-
-// mac is a keyed HMAC with room for its output, so that signing allocates nothing.
-type mac struct {
-	hash hash.Hash
-	sum  [sha256.Size]byte
-	text [(sha256.Size*8 + 5) / 6]byte
-}
-
-// sign returns the signature of text in base64url, valid until the next call.
-func (m *mac) sign(text []byte) []byte {
-	m.hash.Reset()
-	m.hash.Write(text)
-	base64.RawURLEncoding.Encode(m.text[:], m.hash.Sum(m.sum[:0]))
-	return m.text[:]
-}
-
-const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// appendBase62 appends n, which is not negative, as Django's b62_encode writes it.
-func appendBase62(dst []byte, n int64) []byte {
-	var digits [11]byte // enough for 1<<63 - 1
-	i := len(digits)
-	for {
-		i--
-		digits[i] = base62[n%62]
-		if n /= 62; n == 0 {
-			return append(dst, digits[i:]...)
-		}
-	}
-}
-
-// parseBase62 is the inverse of appendBase62, and accepts nothing else.
-func parseBase62(text []byte) (int64, bool) {
-	if len(text) == 0 || len(text) > 11 || text[0] == '0' && len(text) > 1 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range text {
-		var digit int64
-		switch {
-		case '0' <= c && c <= '9':
-			digit = int64(c - '0')
-		case 'A' <= c && c <= 'Z':
-			digit = int64(c-'A') + 10
-		case 'a' <= c && c <= 'z':
-			digit = int64(c-'a') + 36
-		default:
-			return 0, false
-		}
-		if n > (math.MaxInt64-digit)/62 {
-			return 0, false
-		}
-		n = n*62 + digit
-	}
-	return n, true
-}

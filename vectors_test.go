@@ -101,6 +101,6 @@ func TestDjangoCookies(t *testing.T) {
 		reasons["accepted"]++
 	}
 	require.Equal(t, map[string]int{
-		"accepted": 126, "expired, but not to Django": 2, "tampered": 504, "malformed": 63,
+		"accepted": 126, "expired, but not to Django": 2, "tampered": 504, "malformed": 62, "too large": 1,
 	}, reasons)
 }

@@ -1,15 +1,8 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"hash"
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"example.com/cookiestore"
@@ -21,15 +14,13 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// floorName is the peer that times are compared with.
-const floorName = "floor"
-
 const uncompressed = "cookiestore, never compressed"
 
 // cookiePeers are the peers of the speed command: those that need no database.
 func cookiePeers() []peer {
 	return []peer{
-		{name: floorName, login: floorLogin, read: floorRead, change: floorChange, untouched: nothing},
+		floorPeer(floorName, floors),
+		floorPeer(pooledFloorName, pooledFloors),
 		cookiestorePeer("cookiestore", must(cookiestore.New(key))),
 		cookiestorePeer(uncompressed, must(cookiestore.New(key, cookiestore.WithCompressionOver(-1)))),
 		gorillaPeer(),
@@ -51,84 +42,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// The floor is what the standard library takes for the work that a signed cookie
-// can't do without: http.Request.Cookie, one HMAC to verify, base64, and for a change
-// one HMAC to sign, base64 and http.SetCookie. Its cookie is as cookiestore's,
-//
-//	base64(JSON) ":" timestamp ":" base64(HMAC)
-//
-// but it does not look into the session, and its time stands still. It is written as
-// one would write it, with the HMAC kept for the next request.
-type floor struct{ mac hash.Hash }
-
-const floorTime = ":1xUkn5"
-
-var floors = sync.Pool{New: func() any { return &floor{hmac.New(sha256.New, key)} }}
-
-// open verifies the request's cookie and returns the JSON in it.
-func (f *floor) open(r *http.Request) ([]byte, error) {
-	cookie, err := r.Cookie(cookieName)
-	if err != nil {
-		return nil, err
-	}
-	payload, rest, _ := strings.Cut(cookie.Value, ":")
-	timestamp, signature, _ := strings.Cut(rest, ":")
-	signed := cookie.Value[:len(payload)+len(":")+len(timestamp)]
-	if !hmac.Equal([]byte(f.sign(signed)), []byte(signature)) {
-		return nil, errNotThere
-	}
-	return base64.RawURLEncoding.DecodeString(payload)
-}
-
-// seal signs the JSON and sets the cookie.
-func (f *floor) seal(w http.ResponseWriter, data []byte) {
-	signed := base64.RawURLEncoding.EncodeToString(data) + floorTime
-	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: signed + ":" + f.sign(signed),
-		Path: "/", MaxAge: int(maxAge.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-func (f *floor) sign(text string) string {
-	f.mac.Reset()
-	f.mac.Write([]byte(text))
-	return base64.RawURLEncoding.EncodeToString(f.mac.Sum(nil))
-}
-
-func floorLogin(v visit) http.Handler {
-	return handle(noAnswer, func(w http.ResponseWriter, r *http.Request) (int, error) {
-		f := floors.Get().(*floor)
-		defer floors.Put(f)
-		data, err := json.Marshal(v)
-		f.seal(w, data)
-		return 0, err
-	})
-}
-
-// floorRead answers with 0: the floor doesn't look into the session.
-func floorRead(reply answer) http.Handler {
-	return handle(reply, func(w http.ResponseWriter, r *http.Request) (int, error) {
-		f := floors.Get().(*floor)
-		defer floors.Put(f)
-		_, err := f.open(r)
-		return 0, err
-	})
-}
-
-// floorChange signs what it has read.
-func floorChange(reply answer) http.Handler {
-	return handle(reply, func(w http.ResponseWriter, r *http.Request) (int, error) {
-		f := floors.Get().(*floor)
-		defer floors.Put(f)
-		data, err := f.open(r)
-		if err != nil {
-			return 0, err
-		}
-		f.seal(w, data)
-		return 0, nil
-	})
 }
 
 // ginPeer is gin-contrib/sessions with its cookie store, inside gin.

@@ -63,10 +63,14 @@ func handle(reply answer, visits func(http.ResponseWriter, *http.Request) (int, 
 
 var errNotThere = errors.New("the session is not there")
 
+// attributes are at most what a Set-Cookie field has beside name and value.
+const attributes = "; Expires=Mon, 02 Jan 2006 15:04:05 GMT; Max-Age=1209600; Path=/; HttpOnly; SameSite=Lax; "
+
 func cookiestorePeer(name string, store cookiestore.Store) peer {
 	wrap := cookiestore.Middleware(store,
 		cookiestore.WithSecure(false), // this is plain HTTP
 		cookiestore.WithMaxAge(maxAge),
+		cookiestore.WithMaxCookieSize(cookiestore.MaxCookieSize+len(attributes)), // the peers count no attributes
 		cookiestore.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}))

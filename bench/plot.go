@@ -61,7 +61,7 @@ func plotSpeed(cases []*speedCase, path string) error {
 		line.Color, dots.Color = colors[i%len(colors)], colors[i%len(colors)]
 		line.Width = vg.Points(1.5)
 		dots.Shape = draw.CircleGlyph{}
-		if peer.name == floorName {
+		if isFloor(peer.name) {
 			line.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
 		}
 		p.Add(line, dots)

@@ -167,18 +167,25 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 // them. Where the table exists, it does nothing. A table of that name that has
 // other columns is an error. A Django that comes later takes the table over with
 // manage.py migrate --fake-initial.
+//
+// Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
+// before Go 1.26, and gets an error.
 func (s *Store) CreateTable(ctx context.Context) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	if _, err := s.exec(ctx, s.queries.probe); err == nil {
 		return nil
 	}
+	statements, err := s.dialect.create(s.table)
+	if err != nil {
+		return err
+	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return failed(ctx, err)
 	}
 	defer tx.Rollback()
-	for _, statement := range s.dialect.create(s.table) {
+	for _, statement := range statements {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return failed(ctx, err)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/inspect"
 	"example.com/cookiestore/sessiontest"
 )
 
@@ -105,8 +106,12 @@ func TestCreateTable(t *testing.T) {
 		_, err = store.Load(t.Context(), "sessionid", key)
 		require.NoError(t, err)
 	})
-	require.Equal(t, "django_session_expire_date_a5c62663", indexName("django_session", "expire_date", ""))
-	require.Equal(t, "django_session_session_key_c0390e0f_like", indexName("django_session", "session_key", "_like"))
+	byDate, err := indexName("django_session", "expire_date", "")
+	require.NoError(t, err)
+	require.Equal(t, "django_session_expire_date_a5c62663", byDate)
+	byKey, err := indexName("django_session", "session_key", "_like")
+	require.NoError(t, err)
+	require.Equal(t, "django_session_session_key_c0390e0f_like", byKey)
 }
 
 func TestKeys(t *testing.T) {
@@ -206,7 +211,7 @@ func TestRow(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, key, row.SessionKey)
 			require.Equal(t, saved.Add(time.Hour), row.ExpireDate)
-			seen, err := cookiestore.Inspect(row.SessionData)
+			seen, err := inspect.Parse(row.SessionData)
 			require.NoError(t, err)
 			require.Equal(t, `{"a":1}`, seen.Data)
 		}

@@ -1,11 +1,11 @@
 package dbstore
 
 import (
-	"crypto/md5" // Django names indexes with it
 	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,12 +100,14 @@ func findDialect(db *sql.DB, d Dialect) (*dialect, error) {
 		}
 		return nil, fmt.Errorf("dbstore: there is no %v", d)
 	}
-	driver := reflect.TypeOf(db.Driver()).String()
+	return dialectOf(reflect.TypeOf(db.Driver()).String())
+}
+
+// dialectOf returns the dialect of a driver, given its type.
+func dialectOf(driver string) (*dialect, error) {
 	for _, known := range dialects {
-		for _, name := range known.drivers {
-			if driver == name {
-				return known, nil
-			}
+		if slices.Contains(known.drivers, driver) {
+			return known, nil
 		}
 	}
 	return nil, fmt.Errorf("dbstore: no telling which SQL the driver %s speaks: use WithDialect", driver)
@@ -187,11 +189,19 @@ func (d *dialect) queries(table string) queries {
 }
 
 // create returns the statements that make the table, in one transaction.
-func (d *dialect) create(table string) []string {
+func (d *dialect) create(table string) ([]string, error) {
+	byDate, err := indexName(table, "expire_date", "")
+	if err != nil {
+		return nil, err
+	}
+	byKey, err := indexName(table, "session_key", "_like")
+	if err != nil {
+		return nil, err
+	}
 	key, date := d.quoted("session_key"), d.quoted("expire_date")
 	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
 		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	index := d.quoted(indexName(table, "expire_date", ""))
+	index := d.quoted(byDate)
 	var all []string
 	if d.begin != "" {
 		all = append(all, d.begin)
@@ -205,15 +215,18 @@ func (d *dialect) create(table string) []string {
 	}
 	if d.like != "" {
 		all = append(all, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s %s)",
-			d.quoted(indexName(table, "session_key", "_like")), d.quoted(table), key, d.like))
+			d.quoted(byKey), d.quoted(table), key, d.like))
 	}
-	return all
+	return all, nil
 }
 
 // indexName is the name that Django gives an index.
-func indexName(table, column, suffix string) string {
-	digest := md5.Sum([]byte(table + column))
-	return table + "_" + column + "_" + hex.EncodeToString(digest[:4]) + suffix
+func indexName(table, column, suffix string) (string, error) {
+	digest, err := md5Sum(table + column)
+	if err != nil {
+		return "", err
+	}
+	return table + "_" + column + "_" + hex.EncodeToString(digest[:4]) + suffix, nil
 }
 
 // quoted quotes a name.

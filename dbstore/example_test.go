@@ -13,6 +13,7 @@ import (
 
 	"example.com/cookiestore"
 	"example.com/cookiestore/dbstore"
+	"example.com/cookiestore/inspect"
 )
 
 const secretKey = "the SECRET_KEY of the Django site, or 32 random bytes"
@@ -87,7 +88,7 @@ func ExampleStore_Row() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	data, err := cookiestore.Inspect(row.SessionData)
+	data, err := inspect.Parse(row.SessionData)
 	fmt.Println(data.Data, err)
 	// Output:
 	// You have visited this page 1 times.

@@ -1,11 +1,13 @@
 package interop
 
 import (
+	"compress/gzip"
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/gorilla"
 )
 
 // sessionName is the session's on the gorilla/sessions site, and the cookie's.
@@ -33,8 +36,12 @@ type account struct {
 	Since time.Time
 }
 
+// accountKey is a type for keys, as sites have it to keep them apart.
+type accountKey string
+
 func init() {
 	gob.Register(account{})
+	gob.Register(accountKey(""))
 	gob.Register(time.Time{})
 	gob.Register(map[string]int{})
 }
@@ -169,6 +176,20 @@ func (c *customer) setCookie(value string) {
 	c.client.Jar.SetCookies(c.home, []*http.Cookie{{Name: sessionName, Value: value, Path: "/"}})
 }
 
+func newLoader(t *testing.T, codecs ...securecookie.Codec) *gorilla.Loader {
+	t.Helper()
+	loader, err := gorilla.NewLoader(codecs...)
+	require.NoError(t, err)
+	return loader
+}
+
+func newJSONCodec(t *testing.T, signer *cookiestore.Signer) *gorilla.JSONCodec {
+	t.Helper()
+	codec, err := gorilla.NewJSONCodec(signer)
+	require.NoError(t, err)
+	return codec
+}
+
 func newKey() []byte { return securecookie.GenerateRandomKey(32) }
 
 // A site moves from gorilla/sessions to this package. Whoever was logged in still
@@ -221,7 +242,7 @@ func TestMovingFromGorillaLogsNobodyOut(t *testing.T) {
 					})
 
 					key := newKey()
-					store, err := cookiestore.New(key, cookiestore.WithLegacyCodecs(old...))
+					store, err := cookiestore.New(key, cookiestore.WithLegacy(newLoader(t, old...)))
 					require.NoError(t, err)
 					cookie := c.here(store, func(s *cookiestore.Session) {
 						assert.False(t, s.IsNew(), "logged out: %v", s.Refused())
@@ -265,7 +286,7 @@ func TestMovingFromGorillaLogsNobodyOut(t *testing.T) {
 func TestOldCookiesAreJudgedByTheirCodecs(t *testing.T) {
 	keys := keyPairs{newKey(), newKey()}
 	codecs := gorillaCodecs(securecookie.GobEncoder{}, keys)
-	store, err := cookiestore.New(newKey(), cookiestore.WithLegacyCodecs(codecs...))
+	store, err := cookiestore.New(newKey(), cookiestore.WithLegacy(newLoader(t, codecs...)))
 	require.NoError(t, err)
 	c := newCustomer(t)
 	c.atGorilla(gorillaStore(codecs), true, func(s *sessions.Session) { s.Values["user_id"] = 42 })
@@ -296,7 +317,7 @@ func TestOldCookiesAreJudgedByTheirCodecs(t *testing.T) {
 		// securecookie has no clock to move, but can be told to refuse what is
 		// too new.
 		strict := securecookie.New(keys[0], keys[1]).MinAge(3600)
-		store, err := cookiestore.New(newKey(), cookiestore.WithLegacyCodecs(strict))
+		store, err := cookiestore.New(newKey(), cookiestore.WithLegacy(newLoader(t, strict)))
 		require.NoError(t, err)
 		c.setCookie(good)
 		c.here(store, func(s *cookiestore.Session) { assert.Error(t, s.Refused()) })
@@ -306,8 +327,8 @@ func TestOldCookiesAreJudgedByTheirCodecs(t *testing.T) {
 	c.here(store, func(s *cookiestore.Session) { assert.Equal(t, 42, s.Get("user_id")) })
 }
 
-// The other way round: gorilla/sessions runs on a Signer. Its cookies are then
-// those of this package, and the site can change over without legacy codecs.
+// The other way round: gorilla/sessions runs on a Signer, in JSON. Its cookies are then
+// those of this package, and the site can change over without a Loader.
 func TestGorillaRunsOnASigner(t *testing.T) {
 	oldKey, key := newKey(), newKey()
 	old, err := cookiestore.NewSigner(oldKey)
@@ -316,21 +337,21 @@ func TestGorillaRunsOnASigner(t *testing.T) {
 	require.NoError(t, err)
 	c := newCustomer(t)
 
-	c.atGorilla(gorillaStore([]securecookie.Codec{old}), true, func(s *sessions.Session) {
+	c.atGorilla(gorillaStore([]securecookie.Codec{newJSONCodec(t, old)}), true, func(s *sessions.Session) {
 		assert.True(t, s.IsNew)
 		s.Values["user_id"] = 42
 		s.Values["cart"] = []string{"apples"}
-		s.Values["big"] = 9007199254740993
+		s.Values["big"] = math.MaxInt
 		s.AddFlash("Welcome.")
 	})
-	assert.JSONEq(t, `{"user_id":42,"cart":["apples"],"big":9007199254740993,"_flash":["Welcome."]}`, string(payload(t, c.cookie())))
+	assert.JSONEq(t, fmt.Sprintf(`{"user_id":42,"cart":["apples"],"big":%d,"_flash":["Welcome."]}`, math.MaxInt), string(payload(t, c.cookie())))
 
-	store := gorillaStore([]securecookie.Codec{rotated})
+	store := gorillaStore([]securecookie.Codec{newJSONCodec(t, rotated)})
 	c.atGorilla(store, true, func(s *sessions.Session) {
 		assert.False(t, s.IsNew, "the fallback key verifies")
 		assert.Equal(t, 42, s.Values["user_id"])
 		assert.Equal(t, []any{"apples"}, s.Values["cart"])
-		assert.Equal(t, 9007199254740993, s.Values["big"])
+		assert.Equal(t, math.MaxInt, s.Values["big"])
 		assert.Equal(t, []any{"Welcome."}, s.Flashes())
 		s.AddFlash("Still here.")
 	})
@@ -358,6 +379,80 @@ func TestGorillaRunsOnASigner(t *testing.T) {
 	})
 }
 
+// compressed is how goth's gothic keeps the state of a login: gzip in a string.
+func compressed(t *testing.T, text string) string {
+	var out strings.Builder
+	w := gzip.NewWriter(&out)
+	_, err := io.WriteString(w, text)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.String()
+}
+
+// In gob, gorilla/sessions keeps on a Signer all that it keeps on securecookie.
+func TestGorillaKeepsItsValuesOnASigner(t *testing.T) {
+	oldKey, key := newKey(), newKey()
+	signer, err := cookiestore.NewSigner(oldKey)
+	require.NoError(t, err)
+	codec, err := gorilla.NewCodec(signer)
+	require.NoError(t, err)
+	cookies := gorillaStore([]securecookie.Codec{codec})
+	files := sessions.NewFilesystemStore(t.TempDir())
+	inFiles, err := gorilla.NewCodec(signer)
+	require.NoError(t, err)
+	inFiles.SetMaxLength(0)
+	files.Codecs = []securecookie.Codec{inFiles}
+	files.Options.Secure = false
+	files.Options.SameSite = http.SameSiteLaxMode
+
+	state := compressed(t, `{"AuthURL":"https://example.com/"}`)
+	user := account{ID: 42, Email: "zoe@example.com", Since: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)}
+	for _, site := range []struct {
+		name  string
+		store sessions.Store
+		large string
+	}{{"in cookies", cookies, ""}, {"in files", files, strings.Repeat("x", 10_000)}} {
+		t.Run(site.name, func(t *testing.T) {
+			require.NoError(t, signer.SetKeys(oldKey))
+			c := newCustomer(t)
+			c.atGorilla(site.store, true, func(s *sessions.Session) {
+				assert.True(t, s.IsNew)
+				s.Values["google"] = state
+				s.Values[accountKey("account")] = user
+				s.Values[7] = 0.25
+				s.Values["large"] = site.large
+				s.AddFlash("Welcome.")
+			})
+			require.NoError(t, signer.SetKeys(key, oldKey))
+			c.atGorilla(site.store, false, func(s *sessions.Session) {
+				assert.False(t, s.IsNew)
+				assert.Equal(t, map[any]any{
+					"google": state, accountKey("account"): user, 7: 0.25, "large": site.large, "_flash": []any{"Welcome."},
+				}, s.Values)
+			})
+
+			good := c.cookie()
+			c.setCookie(swapCase(good))
+			c.visit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s, err := site.store.Get(r, sessionName)
+				assert.ErrorIs(t, err.(securecookie.MultiError)[0], cookiestore.ErrTampered)
+				assert.True(t, err.(securecookie.Error).IsDecode())
+				assert.True(t, s.IsNew)
+				assert.Empty(t, s.Values)
+			}))
+		})
+	}
+
+	// When the site moves on, its visitors come along.
+	c := newCustomer(t)
+	c.atGorilla(cookies, true, func(s *sessions.Session) { s.Values[accountKey("account")] = user })
+	store, err := cookiestore.New(key, cookiestore.WithLegacy(newLoader(t, codec)))
+	require.NoError(t, err)
+	c.here(store, func(s *cookiestore.Session) {
+		assert.Equal(t, user, cookiestore.Get(s, "account", account{}))
+	})
+}
+
 // With a Signer in Django's format, a gorilla/sessions site shares sessions with
 // a Django site.
 func TestGorillaReadsDjangosSession(t *testing.T) {
@@ -365,7 +460,7 @@ func TestGorillaReadsDjangosSession(t *testing.T) {
 	v.inDjango(http.MethodPost, "/user", zoe)
 	signer, err := cookiestore.NewDjangoSigner(cookiestore.DjangoCookieSalt, []byte(secretKey))
 	require.NoError(t, err)
-	store := gorillaStore([]securecookie.Codec{signer})
+	store := gorillaStore([]securecookie.Codec{newJSONCodec(t, signer)})
 	gorilla := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := store.Get(r, "sessionid")
 		assert.NoError(t, err)

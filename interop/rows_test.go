@@ -256,7 +256,7 @@ func TestClearingRemovesTheSameRowsOnBothSides(t *testing.T) {
 // Both sites compress a row where that makes it shorter.
 func TestLargeSessionsAreReadOnBothSides(t *testing.T) {
 	text := strings.Repeat("Zoë likes 20 KiB, and 😀 too. ", 700)
-	random := noise(20 << 10)
+	random := strings.Map(func(c rune) rune { return '0' + c%8 }, noise(20<<10)) // Go 1.27 deflates no text of 64 letters
 	onEachDatabase(t, func(t *testing.T, django *djangoSite) {
 		for _, test := range []struct {
 			name, text string

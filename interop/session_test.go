@@ -121,7 +121,7 @@ var samples = []sample{
 	of("null", any(nil), `null`),
 	of("zero", 0, `0`),
 	of("a negative number", -42, `-42`),
-	of("2^53+1, which a float can't hold", 9007199254740993, `9007199254740993`),
+	of("2^53+1, which a float can't hold", int64(9007199254740993), `9007199254740993`),
 	of("the least int64", int64(-1<<63), `-9223372036854775808`),
 	of("the greatest uint64", uint64(1<<64-1), `18446744073709551615`),
 	of("10^30, which no machine integer can hold", bigInt("1000000000000000000000000000000"), `1000000000000000000000000000000`),

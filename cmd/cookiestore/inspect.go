@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/inspect"
 )
 
 // report is what inspect finds. It prints as one JSON object.
@@ -24,7 +26,7 @@ type report struct {
 	SignedAt   *time.Time      `json:"signed_at"`
 	ExpiresAt  *time.Time      `json:"expires_at"` // null if unknown
 	Expired    bool            `json:"expired"`
-	Data       json.RawMessage `json:"data"`  // bytes as signed; null if unreadable
+	Data       json.RawMessage `json:"data"`  // as signed, but for what escaped escapes; null if it is not JSON in UTF-8
 	Error      *string         `json:"error"` // what is wrong
 }
 
@@ -129,7 +131,7 @@ func (r report) good() bool { return r.Verified && !r.Expired && r.Error == nil 
 // look finds out all there is to know of a value.
 func (c *command) look(value string) report {
 	r := newReport(value)
-	seen, seenErr := cookiestore.Inspect(value)
+	seen, seenErr := inspect.Parse(value)
 	r.Compressed = seen.Compressed
 	if seen.Legacy {
 		r.Format = legacyFormat
@@ -156,7 +158,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 		if err != nil {
 			return row.Record, err
 		}
-		r.Key = row.Key
+		r.Key = row.KeyIndex
 		return c.accept(row.Record, r)
 	}
 	row := func() (cookiestore.Record, error) {
@@ -180,7 +182,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 			continue
 		}
 		if err == nil {
-			r.Format, r.Key = f.name, signed.Signer
+			r.Format, r.Key = f.name, signed.KeyIndex
 		}
 		rec, err := f.load()
 		if err != nil {
@@ -207,9 +209,6 @@ func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiest
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
-	if size := len(c.name) + len(value); size > cookiestore.MaxCookieSize {
-		return cookiestore.Record{}, fmt.Errorf("cookie refused: too large: name and value have %d bytes, over %d", size, cookiestore.MaxCookieSize)
-	}
 	return store.Load(context.Background(), c.name, value)
 }
 
@@ -220,8 +219,11 @@ func (r *report) fail(err error) {
 
 // describe fills in what the session says, at the moment that c names.
 func (r *report) describe(rec cookiestore.Record, c *command) {
-	if json.Valid([]byte(rec.Data)) {
+	switch {
+	case utf8.ValidString(rec.Data) && json.Valid([]byte(rec.Data)):
 		r.Data, r.DataSize = json.RawMessage(rec.Data), len(rec.Data)
+	case rec.Data != "" && r.Key < 0: // otherwise the error is about that
+		*r.Error += "; its data is not JSON in UTF-8"
 	}
 	r.SignedAt = printable(rec.Saved)
 	if ends, err := rec.EndsAt(c.maxAge); err == nil {
@@ -244,7 +246,7 @@ func printable(t time.Time) *time.Time {
 	return &t
 }
 
-// printJSON prints the report as one object. The data stays byte for byte, which
+// printJSON prints the report as one object on one line. The data keeps its spelling, which
 // encoding/json would not leave it.
 func (r report) printJSON(c *command) error {
 	data := r.Data
@@ -255,8 +257,10 @@ func (r report) printJSON(c *command) error {
 	if err := e.Encode(r); err != nil {
 		return err
 	}
-	head, tail, _ := bytes.Cut(out.Bytes(), []byte(`"data":null`))
-	_, err := fmt.Fprintf(c.out, `%s"data":%s%s`, head, data, tail)
+	line := strings.Replace(out.String(), `"data":null`, `"data":`+string(data), 1)
+	// Line breaks and tabs are between the values: inside a string, JSON has none.
+	line = strings.NewReplacer("\r", " ", "\n", " ", "\t", " ").Replace(strings.TrimSuffix(line, "\n"))
+	_, err := fmt.Fprintln(c.out, escaped(line))
 	return err
 }
 
@@ -288,14 +292,16 @@ func (r report) print(c *command) error {
 		line("ends", "%s", r.ExpiresAt.Format(time.RFC3339))
 	}
 	if r.Error != nil {
-		line("error", "%s", *r.Error)
+		line("error", "%s", escaped(*r.Error))
 	}
 	if string(r.Data) != "null" {
-		out.WriteByte('\n')
-		if json.Indent(&out, r.Data, "", "  ") != nil {
-			out.Write(r.Data)
+		var data bytes.Buffer
+		if err := json.Indent(&data, r.Data, "", "  "); err != nil {
+			return err
 		}
-		out.WriteByte('\n')
+		for text := range strings.SplitSeq("\n"+data.String(), "\n") {
+			fmt.Fprintln(&out, escaped(text))
+		}
 	}
 	_, err := out.WriteTo(c.out)
 	return err

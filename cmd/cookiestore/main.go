@@ -81,11 +81,11 @@ func run(args []string, getenv func(string) string, in io.Reader, out, errOut io
 	case errors.Is(err, flag.ErrHelp):
 		return good
 	case errors.As(err, new(misuseError)):
-		fmt.Fprintln(errOut, "cookiestore:", err)
+		fmt.Fprintln(errOut, "cookiestore:", escaped(err.Error()))
 		fmt.Fprintln(errOut, "Run cookiestore help for how to call it.")
 		return misuse
 	case err != nil:
-		fmt.Fprintln(errOut, "cookiestore:", strings.TrimPrefix(err.Error(), "cookiestore: "))
+		fmt.Fprintln(errOut, "cookiestore:", escaped(strings.TrimPrefix(err.Error(), "cookiestore: ")))
 		return bad
 	}
 	return status
@@ -146,8 +146,18 @@ func (c *command) help() error {
 	return nil
 }
 
+// The years that RFC 3339 has, in Unix seconds. A time.Time of a far later one would be
+// in the past.
+const (
+	firstSecond = -62_135_596_800
+	lastSecond  = 253_402_300_799
+)
+
 func (c *command) setTime(text string) error {
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if seconds < firstSecond || seconds > lastSecond {
+			return errors.New("outside of the years 1 to 9999")
+		}
 		c.at = time.Unix(seconds, 0)
 		return nil
 	}

@@ -2,11 +2,11 @@
 // HTTP API (payload version 2.0), with the session in the visitor's cookie: no
 // database, and no net/http server to put a middleware around.
 //
-// Set SESSION_KEY to the output of `openssl rand -hex 32`, build with
+// Set SESSION_KEY to the output of `openssl rand -hex 32`. At the top of a checkout,
 //
-//	GOOS=linux CGO_ENABLED=0 go build -o bootstrap ./lambda
+//	GOOS=linux CGO_ENABLED=0 go build -o bootstrap ./example/lambda
 //
-// and deploy the file bootstrap on the runtime provided.al2023.
+// makes the file bootstrap, to be deployed on the runtime provided.al2023.
 package main
 
 import (

@@ -24,9 +24,11 @@ func TestAppendElement(t *testing.T) {
 			parse(t, `{"a":`+got+`}`)
 		})
 	}
-	for _, value := range []string{``, `nope`, `1 `, `1,2`, `[`} {
+	for value, says := range map[string]string{
+		``: "JSON is cut short", `nope`: "not JSON at byte 0", `1 `: "not JSON at byte 1", `1,2`: "not JSON at byte 1", `[`: "JSON is cut short",
+	} {
 		_, err := AppendElement(`[1]`, value)
-		require.Error(t, err, value)
+		require.EqualError(t, err, says, value)
 	}
 }
 
@@ -35,6 +37,8 @@ func TestAppendElementReturnsWhatParseReads(t *testing.T) {
 		value := strings.Repeat("[", depth) + strings.Repeat("]", depth)
 		_, readable := Parse(`{"a":[1,` + value + `]}`)
 		require.Equal(t, depth <= MaxDepth-2, readable == nil)
+		_, ok := Elements(`[1,` + value + `]`)
+		require.Equal(t, readable == nil, ok)
 		for _, array := range []string{``, `[1]`} {
 			_, err := AppendElement(array, value)
 			if readable == nil {
@@ -60,7 +64,7 @@ func TestElements(t *testing.T) {
 		require.True(t, ok, test.array)
 		require.Equal(t, test.want, got)
 	}
-	for _, value := range []string{``, `1`, `null`, `"[1]"`, `{"a":[1]}`, `[`, `[1`, `[1,`, `[1,]`, `[1 2]`, `[1;2]`, `[nope]`, `[]x`, `[1]x`, `[ `} {
+	for _, value := range []string{``, `1`, `null`, `"[1]"`, `{"a":[1]}`, `[`, `[1`, `[1,`, `[1,]`, `[1 2]`, `[1;2]`, `[nope]`, `[]x`, `[1]x`, `(1]`, `[ `} {
 		_, ok := Elements(value)
 		require.False(t, ok, value)
 	}

@@ -30,9 +30,12 @@ func KindOf(value string) string {
 // except that null is not a string, number or bool. For numbers in interfaces see
 // [Unmarshal]. The error is [ErrType]; it tells what the value is instead, and never
 // the value. The commonest types are decoded without reflection.
+//
+// A lone surrogate in a string has no UTF-8, and is decoded as U+FFFD, as encoding/json
+// does; in the object it stays what it was.
 func Decode[T any](value string) (T, error) {
 	var v T
-	ok := true
+	var ok bool
 	switch p := any(&v).(type) {
 	case *string:
 		*p, ok = decodeString(value)
@@ -70,7 +73,7 @@ func decodeAs[T any](value string) (T, error) {
 // isScalar reports whether the type is a string, number or bool. Null is
 // none of them, though encoding/json takes it for their zero value.
 func isScalar(t reflect.Type) bool {
-	return t.Kind() >= reflect.Bool && t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
+	return t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
 }
 
 // mismatch says why value is not of the type. The texts of encoding/json's
@@ -94,8 +97,6 @@ func withArticle(what string) string {
 		return "an " + what
 	case "bool":
 		return "a boolean"
-	case "null":
-		return what
 	}
 	return "a " + what
 }

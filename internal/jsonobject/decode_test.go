@@ -94,6 +94,8 @@ func TestDecode(t *testing.T) {
 		{"an object is no string", as(Decode[string](`{}`)), says("it holds an object, where string is wanted")},
 		{"a number is no bool", as(Decode[bool](`1`)), says("it holds a number, where bool is wanted")},
 		{"a string is no float", as(Decode[float64](`"1"`)), says("it holds a string, where float64 is wanted")},
+		{"null is no named float", as(Decode[celsius](`null`)), says("it holds null, where jsonobject.celsius is wanted")},
+		{"a field in an array in a field", as(Decode[struct{ Two [2]car }](`{"Two":[{},{"Doors":"hunter2"}]}`)), says("its field Two.Doors holds a string, where int is wanted")},
 		{"null is no float32", as(Decode[float32](`null`)), says("it holds null, where float32 is wanted")},
 		{"null is no uintptr", as(Decode[uintptr](`null`)), says("it holds null, where uintptr is wanted")},
 		{"null is no int8", as(Decode[int8](`null`)), says("it holds null, where int8 is wanted")},
@@ -184,6 +186,7 @@ func TestDecodeKeepsTheCause(t *testing.T) {
 	_, err = Decode[int](`"x"`)
 	require.ErrorIs(t, err, ErrType)
 	require.NotErrorIs(t, err, ErrNotUTF8)
+	require.Equal(t, []error{ErrType}, err.(interface{ Unwrap() []error }).Unwrap())
 }
 
 func TestKindOf(t *testing.T) {

@@ -190,6 +190,12 @@ func TestAppendValueErrorsCanBeTested(t *testing.T) {
 	require.EqualError(t, err, "MarshalJSON of jsonobject.failing failed or made no valid JSON")
 	_, err = AppendValue(nil, json.RawMessage("nope"))
 	require.EqualError(t, err, "its json.RawMessage is not valid JSON")
+	_, err = AppendValue(nil, json.Number("hunter2"))
+	require.EqualError(t, err, "encoding/json failed")
+	_, err = AppendValue(nil, []float64{math.NaN()})
+	require.EqualError(t, err, "JSON has no infinity, no NaN and no cycles, and its keys are strings")
+	_, err = AppendValue(nil, math.NaN())
+	require.EqualError(t, err, "JSON has no infinity and no NaN")
 	deep := &node{}
 	for range MaxDepth + 1 {
 		deep = &node{Next: deep}

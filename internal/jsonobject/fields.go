@@ -29,7 +29,7 @@ type embedding struct {
 func fieldsOf(t reflect.Type) []field {
 	var chosen []field
 	settled := map[string]bool{}
-	met := map[reflect.Type]bool{t: true}
+	met := map[reflect.Type]bool{}
 	for level := []embedding{{structType: t}}; len(level) > 0; {
 		var candidates []field
 		var next []embedding

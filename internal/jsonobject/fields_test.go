@@ -50,10 +50,10 @@ func TestFieldsAreThoseOfEncodingJSON(t *testing.T) {
 	values := []any{
 		&struct{}{},
 		&struct{ A, B, c string }{},
+		withTag(`json:"-,"`, ""),
 		&struct {
 			A string `json:"a"`
 			B string `json:"-"`
-			C string `json:"-,"`
 			D string `json:",omitempty"`
 			E string `xml:"e"`
 			F string `json:"f,omitzero,omitempty"`
@@ -158,21 +158,23 @@ func TestFieldsAreThoseOfEncodingJSON(t *testing.T) {
 			Level2 struct{ X string }
 		}{},
 	}
+	for _, name := range "é9!#$%&()*+-./:;<=>?@[]^_{|}~ " {
+		tag := reflect.StructTag(`json:"` + string(name) + `x"`)
+		values = append(values, structOf( // neither counts, if it is a name
+			reflect.StructField{Name: "A", Type: reflect.TypeFor[string](), Tag: tag},
+			reflect.StructField{Name: "B", Type: reflect.TypeFor[string](), Tag: tag},
+		))
+	}
 	if interfacesHaveMethods { // tags that are malformed
-		values = append(values, []any{
-			&struct {
-				A string `json:"b c"`
-				B string `json:"b'c"`
-				C string `json:"b\"c"`
-				D string `json:"é!#$%&()*+-./:;<=>?@[]^_{|}~ "`
-				E string `json:"b\\c"`
-				F string `json:"9"`
-			}{},
-			&struct {
-				A string `json:"C,"`
-				C string `json:"a\"b"`
-			}{},
-		}...)
+		text := reflect.TypeFor[string]()
+		values = append(values, structOf(
+			reflect.StructField{Name: "B", Type: text, Tag: `json:"b'c"`},
+			reflect.StructField{Name: "C", Type: text, Tag: `json:"b\"c"`},
+			reflect.StructField{Name: "E", Type: text, Tag: `json:"b\\c"`},
+		), structOf(
+			reflect.StructField{Name: "A", Type: text, Tag: `json:"C,"`},
+			reflect.StructField{Name: "C", Type: text, Tag: `json:"a\"b"`},
+		))
 	}
 	for _, v := range values {
 		t.Run(fmt.Sprintf("%T", v), func(t *testing.T) {
@@ -194,6 +196,14 @@ func structOf(fields ...reflect.StructField) any {
 
 func embedded[T any]() reflect.StructField {
 	return reflect.StructField{Name: reflect.TypeFor[T]().Name(), Type: reflect.TypeFor[T](), Anonymous: true}
+}
+
+// withTag returns a struct whose field A has that tag, which the linters would not have,
+// and that value.
+func withTag[T any](tag reflect.StructTag, value T) any {
+	v := structOf(reflect.StructField{Name: "A", Type: reflect.TypeFor[T](), Tag: tag})
+	reflect.ValueOf(v).Elem().Field(0).Set(reflect.ValueOf(value))
+	return v
 }
 
 // fill numbers the strings in a struct.

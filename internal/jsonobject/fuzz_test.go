@@ -169,7 +169,7 @@ func FuzzAppendValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rawJSON, s string, depth uint8) {
 		type inner struct {
 			Says  string `json:",omitempty"`
-			Twice string `json:",string"`
+			Twice string `json:"twice"`
 			None  string `json:"-"`
 		}
 		isText := bytes.Equal(bytes.ToValidUTF8([]byte(s), []byte("\ufffd")), []byte(s))

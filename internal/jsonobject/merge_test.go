@@ -28,8 +28,17 @@ func TestMerge(t *testing.T) {
 		})
 	}
 
+	t.Run("holes are not members with an empty key", func(t *testing.T) {
+		theirs := numbered(t, 40)
+		theirs.Delete("k3")
+		merged := Merge(new(Object), parse(t, `{"":1}`), theirs)
+		want := theirs.Clone()
+		want.Set("", `1`)
+		requireObject(t, string(want.AppendTo(nil)), &merged)
+	})
 	t.Run("objects with holes", func(t *testing.T) {
 		base, ours, theirs := numbered(t, 50), numbered(t, 50), numbered(t, 50)
+		base.Set("", `1`) // both have deleted it
 		ours.Delete("k1")
 		ours.Set("k2", `"ours"`)
 		ours.Set("x", `1`)

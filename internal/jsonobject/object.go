@@ -15,8 +15,9 @@
 //   - What is written can be read: [AppendValue] keeps the rules of [Parse], depth
 //     included.
 //
-// encoding/json does the work on values of other than the commonest types. Results and
-// errors are the same with every version of it.
+// encoding/json does the work on values of other than the commonest types. The results
+// are the same with the encoding/json of Go 1.27, which is another implementation, as
+// with those before, except where [AppendValue] says otherwise.
 package jsonobject
 
 import (
@@ -60,12 +61,16 @@ type index struct {
 
 // place returns where the member is, or -1.
 func place(members []member, x *index, key string) int {
-	if x != nil {
-		if i, ok := x.places[key]; ok {
-			return i
-		}
-		return -1
+	if x == nil {
+		return search(members, key)
 	}
+	if i, ok := x.places[key]; ok {
+		return i
+	}
+	return -1
+}
+
+func search(members []member, key string) int {
 	for i := range members {
 		if members[i].key == key {
 			return i

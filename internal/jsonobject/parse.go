@@ -267,7 +267,7 @@ func skipEscape(text string, i int) int {
 func isHex(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }
 
 func skipNumber(text string, i int) int {
-	if i < len(text) && text[i] == '-' {
+	if text[i] == '-' {
 		i++
 	}
 	if i < len(text) && text[i] == '0' {

@@ -21,7 +21,7 @@ func mayBeReplaced(text string) bool {
 		return true
 	}
 	for found := true; found; {
-		if _, text, found = strings.Cut(text, `\u`); len(text) >= 4 && found && strings.EqualFold(text[:4], "fffd") {
+		if _, text, found = strings.Cut(text, `\u`); len(text) >= 4 && strings.EqualFold(text[:4], "fffd") {
 			return true
 		}
 	}
@@ -75,30 +75,12 @@ func (w *walk) value(v reflect.Value, level int) error {
 }
 
 func (w *walk) elements(v reflect.Value, level int) error {
-	if isBytes(v.Type()) {
-		return nil
-	}
 	for i := range v.Len() {
 		if err := w.value(v.Index(i), level); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// isBytes reports whether values of the type are written in base64, or are numbers.
-func isBytes(t reflect.Type) bool {
-	elem := t.Elem()
-	return elem.Kind() == reflect.Uint8 && !hasMethod(elem) && !hasMethod(reflect.PointerTo(elem))
-}
-
-func hasMethod(t reflect.Type) bool {
-	for i := range valueMethods {
-		if t.Implements(valueMethods[i].owner) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *walk) entries(v reflect.Value, level int) error {
@@ -153,13 +135,13 @@ type method struct {
 // reports whether it has one.
 func callMethod(v reflect.Value, methods []method) (called bool, err error) {
 	t := v.Type()
-	if t.Kind() == reflect.Interface && !interfacesHaveMethods {
+	if t.Kind() == reflect.Interface && !interfacesHaveMethods && !isNil(v) {
 		return false, nil
 	}
 	for i := range methods {
 		m := &methods[i]
 		switch {
-		case t.Kind() != reflect.Pointer && v.CanAddr() && reflect.PointerTo(t).Implements(m.owner):
+		case v.CanAddr() && reflect.PointerTo(t).Implements(m.owner):
 			v = v.Addr()
 		case !t.Implements(m.owner):
 			continue

@@ -76,6 +76,18 @@ type boolWithText bool
 
 func (boolWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
 
+type mapWithText map[string]int
+
+func (mapWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
+type arrayWithText [1]int
+
+func (arrayWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
+type nilWithText struct{}
+
+func (*nilWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
+
 type structWithText struct{}
 
 func (structWithText) MarshalText() ([]byte, error) { return []byte(bad), nil }
@@ -95,6 +107,11 @@ type pointerZero struct {
 func (z *pointerZero) IsZero() bool { return z.Zero }
 
 type named string
+
+type optional struct {
+	A string `json:",omitempty"`
+	C string `json:",omitzero"`
+}
 
 type inner struct{ A, B string }
 
@@ -180,8 +197,10 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			F *string
 			G any
 			H **person
+			I *nilWithText
+			J any
 			S string
-		}{S: mark}, `{"A":null,"B":null,"C":null,"D":null,"E":null,"F":null,"G":null,"H":null,"S":"�"}`},
+		}{J: (*nilWithText)(nil), S: mark}, `{"A":null,"B":null,"C":null,"D":null,"E":null,"F":null,"G":null,"H":null,"I":null,"J":null,"S":"�"}`},
 		{"nil pointers in collections", map[string][]*string{mark: {nil, nothing, &good}}, `{"�":[null,null,"�"]}`},
 		{"numbers and booleans", struct {
 			A int
@@ -209,20 +228,25 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 			inner
 			A string
 		}{bad, inner{B: mark}, mark}, `{"B":"�","A":"�"}`},
+		{"structs in fields that are not exported", struct {
+			a inner
+			b *Exported
+			S string
+		}{inner{A: bad}, &Exported{bad}, mark}, `{"S":"�"}`},
 		{"fields with a dash", struct {
 			A string `json:"-"`
 			B string
 		}{bad, mark}, `{"B":"�"}`},
-		{"fields of that name", struct {
-			A string `json:"-,"`
-		}{mark}, `{"-":"�"}`},
+		{"fields of that name", withTag(`json:"-,"`, mark), `{"-":"�"}`},
 		{"empty fields", struct {
 			A emptyWithText   `json:",omitempty"`
 			B boolWithText    `json:"b,omitempty"`
 			C [0]boolWithText `json:",omitempty"`
-			D *text           `json:"d,string,omitempty"`
+			D *text           `json:"d,omitempty"`
+			E emptyWithText   `json:",omitempty"`
+			F mapWithText     `json:",omitempty"`
 			S string          `json:",omitempty"`
-		}{S: mark}, `{"S":"�"}`},
+		}{E: emptyWithText{}, F: mapWithText{}, S: mark}, `{"S":"�"}`},
 		{"zero fields", struct {
 			A zero           `json:",omitzero"`
 			B pointerZero    `json:",omitzero"`
@@ -256,6 +280,10 @@ func TestTextThatIsUTF8IsAccepted(t *testing.T) {
 		}{inner{A: bad, B: mark}, Exported{bad}}, `{"B":"�"}`},
 		{"fields of an embedded struct that is nil", struct {
 			*Exported
+			B string
+		}{nil, mark}, `{"B":"�"}`},
+		{"fields that may be left out of an embedded struct that is nil", struct {
+			*optional
 			B string
 		}{nil, mark}, `{"B":"�"}`},
 		{"a value behind many pointers", nest(400, &good), `"�"`},
@@ -303,18 +331,25 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 		{"in an embedded struct", struct{ Exported }{Exported{bad}}},
 		{"in an embedded pointer", struct{ *Exported }{&Exported{bad}}},
 		{"in an embedded struct that is not exported", struct{ inner }{inner{B: bad}}},
-		{"in a field with the option string", struct {
-			A string `json:",string"`
-		}{bad}},
-		{"in a field named with a dash", struct {
-			A string `json:"-,"`
-		}{bad}},
+		{"in a field with the option string", withTag(`json:",string"`, bad)},
+		{"in a field named with a dash", withTag(`json:"-,"`, bad)},
 		{"in a field with the option omitempty", struct {
 			A string `json:"a,omitempty"`
 		}{bad}},
 		{"in a struct with the option omitempty", struct {
 			A structWithText `json:"a,omitempty"`
 		}{}},
+		{"from MarshalText of what is empty", struct{ A emptyWithText }{}},
+		{"from MarshalText of an array that is not empty", struct {
+			A arrayWithText `json:"a,omitempty"`
+		}{}},
+		{"from MarshalText of true", struct {
+			A boolWithText `json:"a,omitempty"`
+		}{true}},
+		{"from MarshalText of a nil pointer in an interface", struct{ A encoding.TextMarshaler }{(*nilWithText)(nil)}},
+		{"in a field whose address is not zero", struct {
+			A pointerZero `json:",omitzero"`
+		}{pointerZero{S: bad}}},
 		{"in a field that is not zero", struct {
 			A zero `json:",omitzero"`
 		}{zero{S: bad}}},
@@ -322,9 +357,7 @@ func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 			A *pointerZero `json:",omitzero"`
 		}{&pointerZero{S: bad}}},
 		{"in a zero field without the option", struct{ A zero }{zero{bad, true}}},
-		{"in a field whose name in the tag is none", struct {
-			A string `json:"a'b,omitzero"`
-		}{bad}},
+		{"in a field whose name in the tag is none", withTag(`json:"a'b,omitzero"`, bad)},
 		{"from MarshalText", struct{ A text }{text{Says: bad}}},
 		{"from MarshalText behind a pointer", []*text{{Says: bad}}},
 		{"from MarshalText of an addressable value", &struct{ A pointerText }{pointerText{Says: bad}}},
@@ -363,6 +396,32 @@ type tagged struct {
 	Other string `json:"A"`
 }
 
+// Up to Go 1.26, the method that an interface type has counts before others that the
+// value has.
+func TestMethodsOfInterfaces(t *testing.T) {
+	_, err := AppendValue(nil, struct{ A encoding.TextMarshaler }{both{`"\ufffd"`, bad}})
+	if interfacesHaveMethods {
+		require.ErrorIs(t, err, ErrNotUTF8)
+	} else {
+		require.NoError(t, err)
+	}
+}
+
+// Likewise MarshalText of an interface type of keys, even for a string.
+func TestKeysInInterfaces(t *testing.T) {
+	got, err := AppendValue(nil, map[encoding.TextMarshaler]int{text{"\ufffd", bad}: 1})
+	require.NoError(t, err)
+	require.Equal(t, "{\"\ufffd\":1}", string(got))
+	_, err = AppendValue(nil, map[encoding.TextMarshaler]int{text{bad, ""}: 1})
+	require.ErrorIs(t, err, ErrNotUTF8)
+	_, err = AppendValue(nil, map[encoding.TextMarshaler]int{stringWithText("\ufffd"): 1})
+	if interfacesHaveMethods {
+		require.ErrorIs(t, err, ErrNotUTF8)
+	} else {
+		require.NoError(t, err)
+	}
+}
+
 func TestWhatCannotBeToldIsAnError(t *testing.T) {
 	for _, n := range []int{400, 600} {
 		_, err := AppendValue(nil, chain(n, "\ufffd"))
@@ -375,6 +434,48 @@ func TestWhatCannotBeToldIsAnError(t *testing.T) {
 		require.NoError(t, err)
 	}
 
+	t.Run("a level too many", func(t *testing.T) {
+		last := ptr("\ufffd")
+		_, err := AppendValue(nil, nest(499, last))
+		require.NoError(t, err)
+		_, err = AppendValue(nil, nest(499, &last))
+		require.ErrorIs(t, err, errCannotTell)
+	})
+	t.Run("a level too many of slices and of maps", func(t *testing.T) {
+		type slices []slices
+		type maps map[string]maps
+		var s slices
+		var m maps
+		for range maxLevels - 3 {
+			s, m = slices{s}, maps{"a": m}
+		}
+		for _, v := range []any{
+			struct {
+				A slices
+				S string
+			}{slices{s}, "\ufffd"},
+			struct {
+				A maps
+				S string
+			}{maps{"a": m}, "\ufffd"},
+		} {
+			_, err := AppendValue(nil, v)
+			require.NoError(t, err)
+		}
+		for _, v := range []any{
+			struct {
+				A slices
+				S string
+			}{slices{slices{s}}, "\ufffd"},
+			struct {
+				A maps
+				S string
+			}{maps{"a": maps{"a": m}}, "\ufffd"},
+		} {
+			_, err := AppendValue(nil, v)
+			require.ErrorIs(t, err, errCannotTell)
+		}
+	})
 	t.Run("pointers without end", func(t *testing.T) {
 		_, err := AppendValue(nil, nest(2000, ptr("\ufffd")))
 		require.ErrorIs(t, err, errCannotTell)

@@ -5,12 +5,14 @@ package aftergorilla
 import (
 	"encoding/gob"
 	"testing"
+	"time"
 
 	"github.com/gorilla/securecookie"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/gorilla"
 )
 
 // The cookie of a visitor for whom gorilla/sessions v1.4.0 had a flash message
@@ -22,20 +24,24 @@ const (
 )
 
 // gorilla/sessions tells gob of the type of its flash messages when it is
-// imported. Who drops the import must do the same, or the session of whoever has
-// a message waiting can't be read.
+// imported. A site that drops the import must do the same, or the sessions in which a
+// message waits can't be read.
 func TestWaitingFlashMessagesNeedTheirTypeRegistered(t *testing.T) {
 	old := securecookie.New([]byte(hashKey), nil).MaxAge(0)
-	store, err := cookiestore.New(securecookie.GenerateRandomKey(32), cookiestore.WithLegacyCodecs(old))
+	loader, err := gorilla.NewLoader(old)
+	require.NoError(t, err)
+	store, err := cookiestore.New(securecookie.GenerateRandomKey(32), cookiestore.WithLegacy(loader))
 	require.NoError(t, err)
 
 	_, err = store.Load(t.Context(), name, waiting)
 	require.Error(t, err)
 	assert.True(t, cookiestore.IsRefused(err))
+	assert.ErrorContains(t, err, `gob: name not registered for interface: "[]interface {}"`)
 
 	gob.Register([]any{})
 	rec, err := store.Load(t.Context(), name, waiting)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"user_id":42,"_flash":["Welcome back."]}`, rec.Data)
 	assert.True(t, rec.Resave)
+	assert.Equal(t, time.Date(2026, 11, 21, 1, 43, 10, 0, time.UTC), rec.Saved.UTC())
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/cookiestore/example/site/sitetest"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -149,8 +150,14 @@ func (b *browser) close() {
 }
 
 func TestInBrowser(t *testing.T) {
+	for _, store := range []string{"cookie", "sqlite"} {
+		t.Run(store, func(t *testing.T) { inBrowser(t, newPlace(t, store)) })
+	}
+}
+
+func inBrowser(t *testing.T, on place) {
 	path := findBrowser(t)
-	server := cookies.serve(t, time.Now)
+	server := on.Serve(t, time.Now)
 	profile := t.TempDir()
 
 	b := startBrowser(t, path, profile, server.URL)
@@ -192,17 +199,21 @@ func TestInBrowser(t *testing.T) {
 
 	// Nothing is wider than a phone, with all code unfolded.
 	b.open("/")
-	assert.Contains(t, b.send("set", "op", "set", "key", "long", "value", `"`+noise(1500)+`"`), `"modified":true`)
+	pages, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](
+		`Array.from(document.querySelectorAll("nav a"), a => a.getAttribute("href"))`))
+	require.NoError(t, err)
+	require.Contains(t, pages, "/car")
+	assert.Contains(t, b.send("set", "op", "set", "key", "long", "value", `"`+sitetest.Noise(1500)+`"`), `"modified":true`)
 	require.NoError(t, chromedp.Do(b.ctx, chromedp.EmulateViewport(375, 800)))
-	for _, link := range routes {
-		if link.Path == "/sessfun" || link.Path == "/session.json" {
-			continue // no pages of ours
+	for _, page := range pages {
+		if page == "/sessfun" || page == "/session.json" {
+			continue // not HTML
 		}
-		b.open(link.Path + link.Query)
+		b.open(page)
 		width, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](
 			`document.querySelectorAll("details").forEach(d => d.open = true), document.documentElement.scrollWidth`))
 		require.NoError(t, err)
-		assert.Equal(t, 375, width, link.Path)
+		assert.Equal(t, 375, width, page)
 	}
 
 	// A persistent cookie outlives the browser.

@@ -1,4 +1,4 @@
-package main
+package site
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"example.com/cookiestore"
-	"example.com/cookiestore/dbstore"
 )
 
 // anatomy is a session taken apart, for a human to read: the signed value that
@@ -22,7 +21,7 @@ type anatomy struct {
 	Size, Limit  int // of the cookie
 
 	InRow bool
-	Row   dbstore.Row
+	Row   Row
 	NoRow string // why there is none; what follows is then empty
 
 	Signed                        string
@@ -40,7 +39,7 @@ type anatomy struct {
 }
 
 // inspect shows the visitor's session and what the store makes of it.
-func inspect(store cookiestore.Store, name string, now func() time.Time) http.HandlerFunc {
+func inspect(backend Backend, name string, now func() time.Time) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := r.Cookie(name)
 		if err != nil {
@@ -54,11 +53,11 @@ func inspect(store cookiestore.Store, name string, now func() time.Time) http.Ha
 			Limit:  cookiestore.MaxCookieSize,
 			Signed: cookie.Value,
 		}
-		if rows, ok := store.(*dbstore.Store); ok {
-			err = a.readRow(r.Context(), rows)
+		if backend.Row != nil {
+			err = a.readRow(r.Context(), backend.Row)
 		}
 		if err == nil && a.NoRow == "" {
-			err = a.takeApart(r.Context(), store, now())
+			err = a.takeApart(r.Context(), backend.Store, now())
 		}
 		if err != nil {
 			slog.ErrorContext(r.Context(), "session can't be shown", "error", err)
@@ -71,9 +70,9 @@ func inspect(store cookiestore.Store, name string, now func() time.Time) http.Ha
 
 // readRow finds the row of the cookie. The error is that of a database that
 // failed, which says nothing of the cookie.
-func (a *anatomy) readRow(ctx context.Context, rows *dbstore.Store) (err error) {
+func (a *anatomy) readRow(ctx context.Context, rowOf RowReader) (err error) {
 	a.InRow = true
-	a.Row, err = rows.Row(ctx, a.Cookie)
+	a.Row, err = rowOf(ctx, a.Cookie)
 	a.Signed = a.Row.SessionData
 	switch {
 	case errors.Is(err, cookiestore.ErrNoSession):

@@ -1,4 +1,10 @@
-package main
+// Package site is the demo site of cookiestore: the session scenarios that Django is
+// taught with, one page each. The programs example and example/databases serve it,
+// and hand it the store that sessions are kept in.
+//
+// What is worth copying is in this file. flags.go and server.go are what the two
+// programs share besides.
+package site
 
 import (
 	"bytes"

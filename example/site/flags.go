@@ -1,0 +1,128 @@
+package site
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is what the flags say that all programs with the site have.
+type Config struct {
+	addr                    string
+	key, oldKeys, djangoKey string
+	name                    string
+	maxAge                  time.Duration
+	secure                  bool
+}
+
+// Flags are the flags of a program, each with an environment variable that stands
+// in for it.
+type Flags struct {
+	set       *flag.FlagSet
+	variables map[string]string // of each flag
+	config    Config
+}
+
+// NewFlags returns the flags that make up a [Config].
+func NewFlags(program string) *Flags {
+	f := &Flags{flag.NewFlagSet(program, flag.ContinueOnError), map[string]string{}, Config{maxAge: 14 * 24 * time.Hour}}
+	f.set.SetOutput(io.Discard) // Main prints the errors
+	c := &f.config
+	f.Text(&c.addr, "addr", "ADDR", "127.0.0.1:8080", "`host:port` to serve on; port 0 takes a free one")
+	f.Text(&c.key, "key", "SESSION_KEY", "", "signing `key`, at least 32 bytes in hex or base64; a random one if empty")
+	f.Text(&c.oldKeys, "old-keys", "SESSION_OLD_KEYS", "", "`keys` that are still accepted, newest first, separated by commas")
+	f.Text(&c.djangoKey, "django-key", "DJANGO_SECRET_KEY", "", "Django's `SECRET_KEY`, to share sessions with a Django site;\n-old-keys are then its SECRET_KEY_FALLBACKS")
+	f.Text(&c.name, "name", "COOKIE_NAME", "sessionid", "`name` of the session cookie")
+	f.set.Func("max-age", "how long a session lasts after it was saved: a `duration` such as 30m, or seconds (default 336h, two weeks)", c.setMaxAge)
+	f.variables["max-age"] = "SESSION_MAX_AGE"
+	f.set.BoolVar(&c.secure, "secure", false, "let browsers send the cookie over HTTPS alone (default: off on a loopback address, on elsewhere)")
+	f.variables["secure"] = "COOKIE_SECURE"
+	return f
+}
+
+// Text adds a flag of the program's own, as [flag.FlagSet.StringVar] does, and its
+// environment variable.
+func (f *Flags) Text(value *string, name, variable, standard, usage string) {
+	f.set.StringVar(value, name, standard, usage)
+	f.variables[name] = variable
+}
+
+// Parse reads the command line and, for flags that are not on it, the environment.
+// With -help it prints the flags to out and returns [flag.ErrHelp]. Other errors are
+// a [UsageError].
+func (f *Flags) Parse(args []string, getenv func(string) string, out io.Writer) (Config, error) {
+	if err := f.set.Parse(args); errors.Is(err, flag.ErrHelp) {
+		f.printHelp(out)
+		return Config{}, err
+	} else if err != nil {
+		return Config{}, UsageError{Err: err}
+	}
+	if f.set.NArg() > 0 {
+		return Config{}, Usagef("unexpected argument after the flags") // it may hold a password
+	}
+	given := map[string]bool{}
+	f.set.Visit(func(set *flag.Flag) { given[set.Name] = true })
+	for name, variable := range f.variables {
+		if value := getenv(variable); value != "" && !given[name] {
+			if err := f.set.Set(name, value); err != nil {
+				return Config{}, Usagef("%s is %q: %v", variable, value, err)
+			}
+			given[name] = true
+		}
+	}
+	return f.config.check(given["secure"])
+}
+
+// check refuses what contradicts itself, and fills in what depends on the rest.
+func (c Config) check(secureGiven bool) (Config, error) {
+	host, _, err := net.SplitHostPort(c.addr)
+	if err != nil {
+		return c, Usagef("-addr %q is not host:port: %v", c.addr, err)
+	}
+	if !secureGiven {
+		ip := net.ParseIP(host)
+		c.secure = host != "localhost" && !ip.IsLoopback()
+	}
+	if c.key != "" && c.djangoKey != "" {
+		return c, Usagef("-key and -django-key (SESSION_KEY and DJANGO_SECRET_KEY) exclude each other: one key signs")
+	}
+	return c, nil
+}
+
+// setMaxAge takes seconds, as Django does, as well as Go's durations.
+func (c *Config) setMaxAge(text string) (err error) {
+	if _, bare := strconv.Atoi(text); bare == nil {
+		text += "s"
+	}
+	if c.maxAge, err = time.ParseDuration(text); err != nil {
+		return errors.New("want seconds, or a duration such as 30m")
+	}
+	return nil
+}
+
+func (f *Flags) printHelp(out io.Writer) {
+	fmt.Fprintln(out, "The demo site of cookiestore. Each flag can also be set by an environment variable.")
+	fmt.Fprintln(out)
+	f.set.VisitAll(func(one *flag.Flag) {
+		what, usage := flag.UnquoteUsage(one)
+		if one.DefValue != "" && one.DefValue != "false" {
+			usage += fmt.Sprintf(" (default %s)", one.DefValue)
+		}
+		fmt.Fprintf(out, "  %-22s $%s\n", strings.TrimSpace("-"+one.Name+" "+what), f.variables[one.Name])
+		fmt.Fprintf(out, "        %s\n", strings.ReplaceAll(usage, "\n", "\n        "))
+	})
+}
+
+// A UsageError is about how the program was started.
+type UsageError struct{ Err error }
+
+func (e UsageError) Error() string { return e.Err.Error() }
+func (e UsageError) Unwrap() error { return e.Err }
+
+// Usagef returns a [UsageError].
+func Usagef(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }

@@ -1,0 +1,70 @@
+package site
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"example.com/cookiestore"
+)
+
+// CookieStore returns the backend that keeps the whole session in the cookie.
+func (c Config) CookieStore() (Backend, error) {
+	key, old, err := c.Keys()
+	if err != nil {
+		return Backend{}, err
+	}
+	options := []cookiestore.StoreOption{cookiestore.WithFallbackKeys(old...)}
+	if c.djangoKey != "" {
+		options = append(options, cookiestore.WithDjango())
+	}
+	store, err := cookiestore.New(key, options...)
+	if err != nil {
+		return Backend{}, UsageError{Err: err}
+	}
+	return Backend{Name: "cookie", Store: store}, nil
+}
+
+// Keys returns the key that signs, and the older ones that are accepted. Where no
+// flag names a key, the one that signs is random, and another at each call.
+func (c Config) Keys() (key []byte, old [][]byte, err error) {
+	if c.djangoKey != "" {
+		return []byte(c.djangoKey), textKeys(c.oldKeys), nil
+	}
+	if c.randomKey() {
+		key = make([]byte, cookiestore.MinKeySize)
+		rand.Read(key) // never fails
+	} else if key, err = decodeKey("-key", c.key); err != nil {
+		return nil, nil, err
+	}
+	for i, text := range textKeys(c.oldKeys) {
+		k, err := decodeKey(fmt.Sprintf("key %d of -old-keys", i+1), string(text))
+		if err != nil {
+			return nil, nil, err
+		}
+		old = append(old, k)
+	}
+	return key, old, nil
+}
+
+func (c Config) randomKey() bool { return c.key == "" && c.djangoKey == "" }
+
+// decodeKey reads a key in hex or base64.
+func decodeKey(which, text string) ([]byte, error) {
+	key, err := cookiestore.ParseKey(text)
+	if err != nil {
+		return nil, Usagef("%s: %s", which, strings.TrimPrefix(err.Error(), "cookiestore: "))
+	}
+	return key, nil
+}
+
+// textKeys splits a comma-separated list.
+func textKeys(list string) [][]byte {
+	var keys [][]byte
+	for text := range strings.SplitSeq(list, ",") {
+		if text = strings.TrimSpace(text); text != "" {
+			keys = append(keys, []byte(text))
+		}
+	}
+	return keys
+}

@@ -1,0 +1,120 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"example.com/cookiestore"
+)
+
+// A Backend is where the visitors' sessions are kept.
+type Backend struct {
+	Name  string // of the store, as /session.json and the log show it
+	Store cookiestore.Store
+	Row   RowReader // nil where the cookie holds the whole session
+}
+
+// A RowReader returns the row that a cookie's value leads to, for /inspect. Its
+// error is [cookiestore.ErrNoSession] or one that [cookiestore.IsRefused] reports
+// where there is none, and else that of the database.
+type RowReader func(ctx context.Context, value string) (Row, error)
+
+// A Row is a row of Django's table django_session.
+type Row struct {
+	SessionKey  string // the value of the visitor's cookie
+	SessionData string // signed
+	ExpireDate  time.Time
+}
+
+// Main runs a program with the command line's arguments and a context that SIGINT
+// and SIGTERM end. An error of run is printed and ends the process, with status 2
+// if it is a [UsageError] and 1 otherwise.
+func Main(program string, run func(ctx context.Context, args []string) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.As(err, new(UsageError)):
+		fmt.Fprintf(os.Stderr, "%s: %v\nRun it with -help for the flags.\n", program, err)
+		os.Exit(2)
+	default:
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		os.Exit(1)
+	}
+}
+
+// Handler returns the site, with the session around it. The clock is now.
+func (c Config) Handler(backend Backend, now func() time.Time) (http.Handler, error) {
+	sessions, err := cookiestore.NewManager(backend.Store,
+		cookiestore.WithName(c.name),
+		cookiestore.WithMaxAge(c.maxAge),
+		cookiestore.WithSecure(c.secure),
+		cookiestore.WithErrorHandler(notSaved),
+		cookiestore.WithClock(now),
+	)
+	if err != nil {
+		return nil, UsageError{Err: err}
+	}
+	s := &site{store: backend.Name, cookie: c.name, inspect: inspect(backend, c.name, now)}
+	return s.handler(sessions), nil
+}
+
+// Serve serves the site until ctx ends, and then finishes the requests under way.
+// It says what to open, and logs that it serves, with the attributes given.
+func (c Config) Serve(ctx context.Context, handler http.Handler, attributes ...slog.Attr) error {
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	fmt.Fprintln(os.Stderr, invitation(listener.Addr(), c.secure))
+	if c.randomKey() {
+		slog.Warn("no -key given, so a random one signs: all sessions end when the server stops. " +
+			"Make a key that stays with `openssl rand -hex 32`, and pass it as SESSION_KEY")
+	}
+	log := []slog.Attr{slog.String("url", "http://"+listener.Addr().String()), slog.Bool("secure", c.secure)}
+	slog.LogAttrs(ctx, slog.LevelInfo, "serving", append(log, attributes...)...)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	slog.Info("stopping: waiting for the requests under way")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// invitation says what to open. A server on all addresses is on this machine's
+// loopback address, too, and a URL can't name all of them.
+func invitation(address net.Addr, secure bool) string {
+	host, port, _ := net.SplitHostPort(address.String())
+	if net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	url := "http://" + net.JoinHostPort(host, port)
+	if secure {
+		return fmt.Sprintf("Open %s through an HTTPS proxy: browsers send the cookie over HTTPS alone, unless you start with -secure=false. (Ctrl-C stops it.)", url)
+	}
+	return fmt.Sprintf("Open %s in a browser. (Ctrl-C stops it.)", url)
+}

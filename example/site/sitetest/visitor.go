@@ -1,0 +1,169 @@
+package sitetest
+
+import (
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// HexKey signs the sessions of tests that name no other key.
+const HexKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+// A Place is where the visitors of a test have their sessions.
+type Place struct {
+	Store string // its name
+	// Handler returns the site as a program with these flags serves it, on HexKey
+	// if they name no key.
+	Handler func(t *testing.T, now func() time.Time, flags ...string) http.Handler
+}
+
+// Serve runs the site until the test ends.
+func (p Place) Serve(t *testing.T, now func() time.Time, flags ...string) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(p.Handler(t, now, flags...))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// A Clock stands still until it is told to go on.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// Now returns the time at which the clock stands.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// Set moves the clock to a time.
+func (c *Clock) Set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// A Visitor has a cookie jar, and a site with its own clock. The jar goes by
+// the real time, so it sends cookies that have expired by the site's.
+type Visitor struct {
+	*testing.T
+	client *http.Client
+	base   *url.URL
+	Clock  *Clock
+}
+
+// Visit serves the site to a new visitor, until the test ends. It is noon on 1 March
+// 2026.
+func (p Place) Visit(t *testing.T, flags ...string) *Visitor {
+	t.Helper()
+	clock := &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	server := p.Serve(t, clock.Now, flags...)
+	base, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return &Visitor{t, &http.Client{Jar: jar}, base, clock}
+}
+
+// Do sends the request and returns status, header and text of the answer.
+func (v *Visitor) Do(r *http.Request) (int, http.Header, string) {
+	v.Helper()
+	response, err := v.client.Do(r)
+	require.NoError(v, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(v, err)
+	return response.StatusCode, response.Header, string(body)
+}
+
+// Request returns a request to the site, with the form as its body if there is one.
+func (v *Visitor) Request(method, path string, form url.Values) *http.Request {
+	v.Helper()
+	r, err := http.NewRequestWithContext(v.Context(), method, v.base.String()+path, strings.NewReader(form.Encode()))
+	require.NoError(v, err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return r
+}
+
+// Get returns a page.
+func (v *Visitor) Get(path string) string {
+	v.Helper()
+	status, _, body := v.Do(v.Request("GET", path, nil))
+	require.Equal(v, http.StatusOK, status, body)
+	return body
+}
+
+// Fields makes a form of names and values in turn.
+func Fields(pairs ...string) url.Values {
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	return form
+}
+
+// Post sends a form of names and values in turn, and returns the page that the
+// answer leads to.
+func (v *Visitor) Post(path string, pairs ...string) string {
+	v.Helper()
+	status, _, body := v.Do(v.Request("POST", path, Fields(pairs...)))
+	require.Equal(v, http.StatusOK, status, body)
+	return body
+}
+
+// Cookie returns the value of the session cookie in the jar, or "".
+func (v *Visitor) Cookie() string {
+	for _, c := range v.client.Jar.Cookies(v.base) {
+		if c.Name == "sessionid" {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// SetCookie puts a session cookie into the jar.
+func (v *Visitor) SetCookie(value string) {
+	v.client.Jar.SetCookies(v.base, []*http.Cookie{{Name: "sessionid", Value: value, Path: "/"}})
+}
+
+// Data returns the session's dictionary as JSON.
+func (v *Visitor) Data() string {
+	v.Helper()
+	var answer struct{ Data json.RawMessage }
+	require.NoError(v, json.Unmarshal([]byte(v.Get("/session.json")), &answer))
+	return string(answer.Data)
+}
+
+// Noise returns n characters that hardly compress.
+func Noise(n int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = byte('0' + random.IntN(64))
+		if text[i] == '\\' {
+			text[i] = 'x'
+		}
+	}
+	return string(text)
+}
