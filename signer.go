@@ -133,6 +133,7 @@ func whichKey(index int) string {
 // least 32 bytes, or base64 that ends in padding. Neither is likely to be random bytes or
 // a passphrase, as base64 without padding may be.
 func isKeyText(key []byte) bool {
+	key = bytes.TrimSpace(key) // a file ends in a line break
 	isHex := !slices.ContainsFunc(key, func(c byte) bool { return !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') })
 	isBase64 := len(key)%4 == 0 && bytes.HasSuffix(key, []byte("="))
 	if !isBase64 && !(isHex && len(key) >= 2*MinKeySize) {
