@@ -222,7 +222,7 @@ func (x *exchange) save(status int) error {
 	change, err := m.save(x.parent, x.request, &x.session, &how)
 	x.set = err == nil && change.set
 	if x.set {
-		if m.jar.takeBack(h, change.replaces) {
+		if m.jar.takeBack(h, &change) {
 			x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
 		}
 		keepPrivate(h)
