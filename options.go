@@ -177,16 +177,12 @@ func (o *settings) check() error {
 	host := strings.HasPrefix(lower, "__host-")
 	script := strings.HasPrefix(lower, "__http-") || strings.HasPrefix(lower, "__host-http-")
 	secure := strings.HasPrefix(lower, "__secure-") || host || script
-	probe := *c
-	probe.Value = "v"
 	for _, rule := range []struct {
 		broken bool
 		what   string
 	}{
 		{secure && !c.Secure, "its prefix needs Secure"},
 		{script && !c.HttpOnly, "its prefix needs HttpOnly"},
-		{host && c.Domain != "", fmt.Sprintf("the prefix __Host- allows no Domain, and it is %q", c.Domain)},
-		{host && c.Path != "/", fmt.Sprintf(`the prefix __Host- needs the Path "/", and it is %q`, c.Path)},
 		{c.SameSite == http.SameSiteNoneMode && !c.Secure, "SameSite=None needs Secure"},
 		{c.Partitioned && !c.Secure, "Partitioned needs Secure"},
 		{o.maxCookieSize < 1, "the maximum cookie size is not positive"},
@@ -204,12 +200,22 @@ func (o *settings) check() error {
 		}
 	}
 	for _, s := range append([]scope{{domain: c.Domain, path: c.Path}}, o.former...) {
-		if what := s.fault(); what != "" {
+		what := s.fault()
+		switch {
+		case what != "":
+		case host && s.domain != "":
+			what = fmt.Sprintf("the prefix __Host- allows no Domain, and it is %q", s.domain)
+		case host && s.path != "/":
+			what = fmt.Sprintf(`the prefix __Host- needs the Path "/", and it is %q`, s.path)
+		}
+		if what != "" {
 			return usage(fmt.Sprintf("cookie %q: %s", c.Name, what))
 		}
-	}
-	if err := probe.Valid(); err != nil {
-		return &cookieError{class: usageError, detail: fmt.Sprintf("cookie %q: %v", c.Name, err), cause: err}
+		probe := *c
+		probe.Value, probe.Domain, probe.Path = "v", s.domain, s.path
+		if err := probe.Valid(); err != nil {
+			return &cookieError{class: usageError, detail: fmt.Sprintf("cookie %q: %v", c.Name, err), cause: err}
+		}
 	}
 	if fixed := len(c.Name) + len("=") + maxTimes + len(attributesOf(c)); fixed >= o.maxCookieSize {
 		return usage(fmt.Sprintf("cookie %q: its name and attributes take %d bytes of %d, which leaves no room for a value",
