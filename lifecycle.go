@@ -30,18 +30,14 @@ type host interface {
 	// load fills in what the store has kept, at the first use.
 	load(*contents)
 
-	// lateUse is told of what can't be kept since the response has begun: a
-	// change of a dictionary key ("" for the whole session), or the first use.
-	lateUse(what lateUse, key string)
+	// lateLoad is told of a first use after the response began, and of the store's
+	// failure.
+	lateLoad(failure error)
+
+	// lateChange is told of a change that can't be kept since the response has begun:
+	// of a dictionary key, or, with "", of the whole session.
+	lateChange(key string)
 }
-
-// A lateUse is what a handler does after the response began.
-type lateUse int
-
-const (
-	lateLoad lateUse = iota
-	lateChange
-)
 
 // contents is a session as a store has kept it, with the changes since.
 type contents struct {
@@ -150,7 +146,7 @@ func (s *lifecycle) load() {
 		closed := s.closed
 		s.mu.Unlock()
 		if closed {
-			s.host.lateUse(lateLoad, "")
+			s.host.lateLoad(found.failure)
 		}
 	}
 	returned = true
@@ -164,7 +160,7 @@ func (s *lifecycle) unlock() {
 	s.lateKeys = nil
 	s.mu.Unlock()
 	for _, key := range keys {
-		s.host.lateUse(lateChange, key)
+		s.host.lateChange(key)
 	}
 }
 
@@ -470,13 +466,11 @@ func (s *lifecycle) again(how *ending, c *closing) {
 	s.decide(how, c)
 }
 
-// closeUnused closes a session that nobody has used, and reports whether it is one.
-func (s *lifecycle) closeUnused() bool {
+// closeLate closes a session of which nobody has got hold before the response began.
+func (s *lifecycle) closeLate() {
 	s.mu.Lock()
-	unused := s.contents == nil
-	s.closed = s.closed || unused
+	s.closed = true
 	s.mu.Unlock()
-	return unused
 }
 
 // isUsed reports whether the session has been read or changed.

@@ -392,7 +392,7 @@ func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *end
 
 // keep has the store save a session. If it is too large, flash messages give way.
 func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	change := cookieChange{set: true, age: -1, replaces: c.rec.Cookie, ended: len(c.left) > 0, several: c.several}
+	change := cookieChange{set: true, age: -1, replaces: c.rec.Cookie, left: c.left, ended: len(c.left) > 0, several: c.several}
 	if !c.rec.BrowserClose {
 		change.lasting(c.rec.Saved, c.rec.Expires)
 	}
@@ -460,7 +460,7 @@ func (m *Manager) forget(ctx context.Context, value, version string) error {
 func (m *Manager) ended(s *Session, c *closing) cookieChange {
 	s.kept(c, "", "")
 	return cookieChange{
-		set: true, replaces: c.rec.Cookie, line: deletion(&m.cookie), expires: time.Unix(0, 0),
+		set: true, replaces: c.rec.Cookie, left: c.left, line: deletion(&m.cookie), expires: time.Unix(0, 0),
 		ended: true, several: c.several,
 	}
 }
