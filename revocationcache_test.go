@@ -84,7 +84,7 @@ func (b *backend) set(hook func(context.Context), late func()) {
 	b.hook, b.late = hook, late
 }
 
-var errDown = errors.New("connection refused")
+var errBackendDown = errors.New("connection refused")
 
 // A cacheTest has two processes' caches of one backend; the test is at the first one.
 type cacheTest struct {
@@ -179,16 +179,16 @@ func TestCachedRevocationsKnowAtOnceWhatEndsHere(t *testing.T) {
 	t.Run("a session though the backend says that it failed", func(t *testing.T) {
 		c := newCacheTest(100)
 		c.requireAsked(t, 1, false, zoe)
-		c.fail(errDown)
-		require.ErrorIs(t, c.here.Revoke(t.Context(), zoe.ID, c.until), errDown)
+		c.fail(errBackendDown)
+		require.ErrorIs(t, c.here.Revoke(t.Context(), zoe.ID, c.until), errBackendDown)
 		c.fail(nil)
 		c.requireAsked(t, 1, true, zoe)
 	})
 	t.Run("a session that is ended a second time, when that fails", func(t *testing.T) {
 		c := newCacheTest(100)
 		require.NoError(t, c.here.Revoke(t.Context(), zoe.ID, c.until))
-		c.fail(errDown)
-		require.ErrorIs(t, c.here.Revoke(t.Context(), zoe.ID, c.until), errDown)
+		c.fail(errBackendDown)
+		require.ErrorIs(t, c.here.Revoke(t.Context(), zoe.ID, c.until), errBackendDown)
 		c.requireAsked(t, 0, true, zoe)
 	})
 	t.Run("a user's sessions", func(t *testing.T) {
@@ -444,21 +444,21 @@ func TestCachedRevocationsWhenTheBackendIsDown(t *testing.T) {
 			require.NoError(t, c.other.Revoke(t.Context(), "ended elsewhere", c.until))
 			c.requireAsked(t, 1, true, cookiestore.Identity{ID: "ended elsewhere"})
 			c.wait(test.after)
-			c.fail(errDown)
+			c.fail(errBackendDown)
 			for s, accepted := range map[cookiestore.Identity]bool{zoe: test.known, tom: test.unknown, {User: "zoe"}: test.noID} {
 				revoked, err := c.here.Revoked(t.Context(), s)
 				require.False(t, revoked)
 				if accepted {
 					require.NoError(t, err, "%v", s)
 				} else {
-					require.ErrorIs(t, err, errDown, "%v", s)
+					require.ErrorIs(t, err, errBackendDown, "%v", s)
 				}
 			}
 			c.requireAsked(t, 0, true, cookiestore.Identity{ID: "ended here"})
 			c.requireAsked(t, 0, true, cookiestore.Identity{ID: "ended elsewhere"})
 			if logged := c.log.String(); len(test.options) > 0 && (test.known || test.unknown) {
 				require.Equal(t, 1, strings.Count(logged, "level=WARN"), logged)
-				require.Contains(t, logged, errDown.Error())
+				require.Contains(t, logged, errBackendDown.Error())
 				require.NotContains(t, logged, "zoe")
 			} else {
 				require.Empty(t, logged)
@@ -487,7 +487,7 @@ func TestCachedRevocationsAcceptNoStaleAnswerFromBeforeAnEnding(t *testing.T) {
 			c := newCacheTest(100, cookiestore.WithStaleAnswers(time.Hour))
 			c.requireAsked(t, 1, false, zoe)
 			require.NoError(t, test.end(c))
-			c.fail(errDown)
+			c.fail(errBackendDown)
 			revoked, err := c.here.Revoked(t.Context(), zoe)
 			require.True(t, revoked || err != nil)
 		})
@@ -499,20 +499,20 @@ func TestCachedRevocationsLeaveABackendThatIsDownAlone(t *testing.T) {
 	c.requireAsked(t, 1, false, zoe)
 	c.requireAsked(t, 1, false, pad)
 	c.wait(keep)
-	c.fail(errDown)
+	c.fail(errBackendDown)
 	c.requireAsked(t, 1, false, zoe)
 	c.wait(time.Second - 1)
 	c.requireAsked(t, 0, false, zoe)
 	c.requireAsked(t, 0, false, pad)
 	_, err := c.here.Revoked(t.Context(), tom) // it needs an answer
-	require.ErrorIs(t, err, errDown)
+	require.ErrorIs(t, err, errBackendDown)
 	c.wait(time.Second)
 	c.fail(nil)
 	c.requireAsked(t, 1, false, zoe)
 	c.requireAsked(t, 1, false, pad)
 
 	c.wait(keep)
-	c.fail(errDown)
+	c.fail(errBackendDown)
 	c.requireAsked(t, 1, false, zoe)
 	require.Equal(t, 2, strings.Count(c.log.String(), "level=WARN"), "ten seconds later it is said again: %s", c.log.String())
 	require.Contains(t, c.log.String(), "times=1")
@@ -520,7 +520,7 @@ func TestCachedRevocationsLeaveABackendThatIsDownAlone(t *testing.T) {
 
 func TestCachedRevocationsLogHowOftenAnAnswerWasMissing(t *testing.T) {
 	c := newCacheTest(100, cookiestore.WithUnansweredAccepted())
-	c.fail(errDown)
+	c.fail(errBackendDown)
 	for range 11 {
 		c.requireAsked(t, 1, false, zoe)
 		c.wait(time.Second)
@@ -537,9 +537,9 @@ func TestCachedRevocationsLogToTheDefaultLogger(t *testing.T) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(before)
 	c := newCacheTest(100, cookiestore.WithUnansweredAccepted(), cookiestore.WithCacheLogger(nil))
-	c.fail(errDown)
+	c.fail(errBackendDown)
 	c.requireAsked(t, 1, false, zoe)
-	require.Contains(t, log.String(), errDown.Error())
+	require.Contains(t, log.String(), errBackendDown.Error())
 }
 
 func TestCachedRevocationsWantPositiveNumbers(t *testing.T) {

@@ -282,7 +282,7 @@ func (d *dialect) revocationQueries(table string) revocationQueries {
 // createRevocations returns the statements that make the table, in one transaction.
 func (d *dialect) createRevocations(table string) []string {
 	keep := d.quoted("keep_until")
-	index := d.quoted(indexName(table, "keep_until", ""))
+	index := d.quoted(table + "_keep_until")
 	columns := fmt.Sprintf("%s varchar(33) NOT NULL PRIMARY KEY, %s bigint NOT NULL, %s bigint NOT NULL",
 		d.quoted("subject"), d.quoted("up_to"), keep)
 	var all []string
