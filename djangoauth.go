@@ -47,10 +47,12 @@ type DjangoUser struct {
 //	hex of HMAC-SHA256(key, password field)
 //	key = SHA-256("django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash" secret)
 //
-// What was made with a fallback key is accepted, as in Django from 4.1.8 on; also that
-// with SHA-1 in place of SHA-256, which Django 3.1 and 3.2 still accept, and make with
-// DEFAULT_HASHING_ALGORITHM = "sha1". HMAC-SHA1 is still sound for that. Both are
-// written anew. A user model with a get_session_auth_hash of its own isn't known here.
+// What was made with a fallback key is accepted, and written anew, as in Django from
+// 4.1.8 on. A hash with SHA-1 in place of SHA-256 is accepted, too, and stays as it is:
+// so do Django 3.1 and 3.2, for sessions from before; 4.0 and later end them. HMAC-SHA1
+// is still sound for that. A Django that has DEFAULT_HASHING_ALGORITHM = "sha1" doesn't
+// accept what is made here. Nor is a user model known that has a get_session_auth_hash
+// of its own.
 //
 // A DjangoAuth is safe for concurrent use.
 type DjangoAuth struct{ keys keyring }
@@ -75,19 +77,15 @@ func (a *DjangoAuth) Hash(password string) string {
 	return djangoAuthHash(sha256.New, a.keys.current.Load().secrets[0], password)
 }
 
-// Verify reports whether the hash is that of the password field, in constant time. If
-// it isn't current, it was made with a fallback key or with SHA-1, and is to be
-// replaced with what Hash returns.
+// Verify reports whether the hash is that of the password field, in constant time for
+// each key. If it isn't current, a fallback key made it, and it is to be replaced with
+// what Hash returns.
 func (a *DjangoAuth) Verify(hash, password string) (ok, current bool) {
-	secrets := a.keys.current.Load().secrets
-	for i, secret := range secrets {
-		if hmac.Equal([]byte(hash), []byte(djangoAuthHash(sha256.New, secret, password))) {
+	for i, secret := range a.keys.current.Load().secrets {
+		modern := djangoAuthHash(sha256.New, secret, password)
+		legacy := djangoAuthHash(sha1.New, secret, password)
+		if hmac.Equal([]byte(hash), []byte(modern)) || hmac.Equal([]byte(hash), []byte(legacy)) {
 			return true, i == 0
-		}
-	}
-	for _, secret := range secrets {
-		if hmac.Equal([]byte(hash), []byte(djangoAuthHash(sha1.New, secret, password))) {
-			return true, false
 		}
 	}
 	return false, false

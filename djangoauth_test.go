@@ -46,7 +46,7 @@ func TestDjangoAuthHash(t *testing.T) {
 		}{
 			{"the current hash", now, test.hash, test.password, true, true},
 			{"one of a fallback key", rotated, test.hash, test.password, true, false},
-			{"one with SHA-1", now, test.legacy, test.password, true, false},
+			{"one with SHA-1", now, test.legacy, test.password, true, true},
 			{"one with SHA-1 of a fallback key", rotated, test.legacy, test.password, true, false},
 			{"one of an unknown key", other, test.hash, test.password, false, false},
 			{"one with SHA-1 of an unknown key", other, test.legacy, test.password, false, false},
@@ -147,7 +147,7 @@ func TestDjangoAuthCheck(t *testing.T) {
 	}{
 		{"the hash is current", "7", a.Hash(djangoZoe.Password), djangoZoe, true, "untouched"},
 		{"the hash is of a fallback key", "7", old.Hash(djangoZoe.Password), djangoZoe, true, "renewed"},
-		{"the hash is one with SHA-1", "7", legacy, unusable, true, "renewed"},
+		{"the hash is one with SHA-1", "7", legacy, unusable, true, "untouched"},
 		{"the password was changed", "7", a.Hash("md5$before"), djangoZoe, false, "ended"},
 		{"there is no hash", "7", "", djangoZoe, false, "ended"},
 		{"nobody is logged in", "", a.Hash(djangoZoe.Password), djangoZoe, false, "untouched"},
