@@ -47,10 +47,10 @@ func WithCacheClock(now func() time.Time) CacheOption {
 // it knows at once.
 //
 // If the backend can't be asked, the request fails, unless [WithStaleAnswers] or
-// [WithUnansweredAccepted] say otherwise. With one of these, sessions that may be
-// accepted aren't asked about for a second after a question that failed, so that a
-// backend that hangs doesn't hold up every request. How long the others wait is for the
-// backend's own timeouts to say.
+// [WithUnansweredAccepted] say otherwise. With one of these, after a question that
+// failed, only one request a second asks for a session that may be accepted, until the
+// backend answers: one that hangs doesn't hold up the others. How long those wait that
+// ask is for the backend's own timeouts to say.
 //
 // A million sessions take about 170 MB (BenchmarkCachedRevocationsMemory measures it).
 // It panics if r is nil, or d or sessions is not positive.
@@ -63,7 +63,6 @@ func CachedRevocations(r Revocations, d time.Duration, sessions int, options ...
 		keep:     d,
 		half:     max(1, sessions/2),
 		now:      time.Now,
-		failedAt: math.MinInt64 / 2,
 		loggedAt: math.MinInt64 / 2,
 		young:    map[string]answer{},
 		asking:   map[string]*question{},
@@ -97,8 +96,8 @@ type revocationCache struct {
 	users      map[string]uint64    // which of these was the last for a user
 	all        uint64               // and for all
 
-	failure  error // of the last question that failed
-	failedAt time.Duration
+	failure  error         // of the last question, if it had no answer
+	triedAt  time.Duration // when it was last tried, while there is a failure
 	loggedAt time.Duration
 	unlogged int // sessions accepted without an answer since
 }
@@ -126,8 +125,8 @@ type question struct {
 	abandoned bool // the request that asked ended first, or panicked
 }
 
-// retryPause is how long sessions that may be accepted without an answer aren't asked
-// about after a question that failed.
+// retryPause is how long after a question that failed, or is under way, another one is
+// put about a session that may be accepted without an answer.
 const retryPause = time.Second
 
 // logPause is the least time between two lines about that.
@@ -149,10 +148,12 @@ func (c *revocationCache) Revoked(ctx context.Context, s Identity) (bool, error)
 			c.mu.Unlock()
 			return known.revoked, nil
 		}
-		if now-c.failedAt < retryPause && c.mayAccept(known, ok, now) {
-			err := c.failure
-			c.mu.Unlock()
-			return c.unanswered(ctx, s, err)
+		if c.failure != nil && c.mayAccept(known, ok, now) {
+			if err := c.failure; now-c.triedAt < retryPause {
+				c.mu.Unlock()
+				return c.unanswered(ctx, s, err)
+			}
+			c.triedAt = now // this one finds out whether it is back
 		}
 		q, isNew := c.join(s, now)
 		c.mu.Unlock()
@@ -223,9 +224,12 @@ func (c *revocationCache) ask(ctx context.Context, s Identity, q *question) {
 		switch {
 		case q.abandoned:
 		case q.err != nil:
-			c.failure, c.failedAt = q.err, c.now().Sub(c.start)
-		case stands || q.revoked:
-			c.remember(s.ID, answer{asOf: q.asOf, revoked: q.revoked})
+			c.failure, c.triedAt = q.err, c.now().Sub(c.start)
+		default:
+			c.failure = nil
+			if stands || q.revoked {
+				c.remember(s.ID, answer{asOf: q.asOf, revoked: q.revoked})
+			}
 		}
 		close(q.done)
 	}()

@@ -504,8 +504,22 @@ func TestCachedRevocationsLeaveABackendThatIsDownAlone(t *testing.T) {
 	c.wait(time.Second - 1)
 	c.requireAsked(t, 0, false, zoe)
 	c.requireAsked(t, 0, false, pad)
+	before := c.asked
 	_, err := c.here.Revoked(t.Context(), tom) // it needs an answer
 	require.ErrorIs(t, err, errBackendDown)
+	require.Equal(t, before+1, c.asked)
+	c.wait(time.Second)
+	c.set(func(context.Context) { // one request waits, and the others don't
+		c.set(nil, nil)
+		c.requireAsked(t, 0, false, zoe)
+		c.requireAsked(t, 0, false, pad)
+		c.wait(time.Second - 1)
+		c.requireAsked(t, 0, false, pad)
+		c.wait(1)
+		c.requireAsked(t, 1, false, pad)
+	}, nil)
+	_, err = c.here.Revoked(t.Context(), zoe)
+	require.NoError(t, err)
 	c.wait(time.Second)
 	c.fail(nil)
 	c.requireAsked(t, 1, false, zoe)

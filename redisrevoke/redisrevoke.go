@@ -12,7 +12,7 @@
 // One key for each session that was ended, for each user all of whose sessions were,
 // and for all sessions. A key's name has a hash of the session ID or the user; its value
 // is the time up to which sessions are ended, in Unix microseconds. Redis removes it an
-// hour after the sessions would have expired. A million ended sessions take about 120 MB
+// hour after the sessions would have expired. A million ended sessions take about 160 MB
 // of Redis.
 //
 // A question is one round trip: three GETs in one pipeline. In a cluster the keys are in

@@ -265,7 +265,7 @@ func TestRedisWithoutPersistenceForgets(t *testing.T) {
 }
 
 func TestRedisIsFull(t *testing.T) {
-	fill := func(t *testing.T, policy string) (failure error, lost int) {
+	fill := func(t *testing.T, policy string) (lost int, failure error) {
 		s := newServer(t, "--maxmemory", "3mb", "--maxmemory-policy", policy)
 		s.start(t)
 		r := newRevocations(t, s.client(t))
@@ -280,15 +280,15 @@ func TestRedisIsFull(t *testing.T) {
 				lost++
 			}
 		}
-		return failure, lost
+		return lost, failure
 	}
 	t.Run("and drops nothing: the program learns that it can't end a session", func(t *testing.T) {
-		failure, lost := fill(t, "noeviction")
+		lost, failure := fill(t, "noeviction")
 		require.ErrorContains(t, failure, "redisrevoke: OOM")
 		require.Equal(t, 1, lost, "the one that failed")
 	})
 	t.Run("and drops keys: sessions that were ended are accepted", func(t *testing.T) {
-		failure, lost := fill(t, "volatile-ttl")
+		lost, failure := fill(t, "volatile-ttl")
 		require.NoError(t, failure)
 		require.NotZero(t, lost)
 	})
