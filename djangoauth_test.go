@@ -93,7 +93,7 @@ func restored(t *testing.T, data string) *Session {
 
 func mustNew(t *testing.T) *CookieStore {
 	t.Helper()
-	store, err := New(make([]byte, 32))
+	store, err := New(key1)
 	require.NoError(t, err)
 	return store
 }
