@@ -54,10 +54,10 @@ func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, 
 }
 
 // appendFitting appends the value of a cookie that holds data to dst, compressed as well
-// as need be for it to fit in room bytes, or nothing and [ErrTooLarge].
+// as need be for it to fit in one cookie, or nothing and [ErrTooLarge].
 func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int, room space) ([]byte, error) {
 	value, err := c.append(dst, name, data, at, payload.Compression{Over: compressOver})
-	if err == nil && !room.fits(len(value)-len(dst)) && compressOver >= 0 {
+	if err == nil && !room.fitsOne(len(value)-len(dst)) && compressOver >= 0 {
 		value, err = c.append(dst, name, data, at, payload.Compression{Over: compressOver, Best: true})
 	}
 	if err != nil {

@@ -140,10 +140,12 @@ type Record struct {
 
 	// The rest is for Save.
 
-	// Limit is how many bytes the Set-Cookie field of the cookie may have, and
-	// Overhead how many of them it has beside the value. Zero means
-	// [MaxCookieSize], and the name.
+	// Limit is how many bytes the Set-Cookie field of the cookie may have, or,
+	// with [WithChunks], those of all cookies together, and Overhead how many of
+	// them are not for the value. Zero means [MaxCookieSize], and the name.
 	Limit, Overhead int
+
+	single int // how much of the value fits in one cookie; 0 if there is only one
 
 	// Cookie is the value of the visitor's cookie that the session was loaded
 	// from, or that the last Save returned; "" is a session that the store
@@ -401,6 +403,12 @@ func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, err
 	return c.loadUpTo(ctx, name, value, MaxCookieSize)
 }
 
+// A sizedLoader is a store that keeps sessions in cookies. Its Load takes those of
+// [MaxCookieSize]; the manager may allow others.
+type sizedLoader interface {
+	loadUpTo(ctx context.Context, name, value string, limit int) (Record, error)
+}
+
 // loadUpTo is Load for cookies of so many bytes.
 func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit int) (Record, error) {
 	if size := len(name) + len(value); size > limit {
@@ -442,9 +450,9 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, v
 	}
 	buf := getBuffer()
 	defer buf.free()
-	room := space{rec.Limit, rec.Overhead}
+	room := space{rec.Limit, rec.Overhead, rec.single}
 	if room.limit == 0 {
-		room = space{MaxCookieSize, len(name)}
+		room = space{limit: MaxCookieSize, overhead: len(name)}
 	}
 	if buf.b, err = c.appendValue(buf.b, name, []byte(rec.Data), rec.Saved, room); err != nil {
 		return "", "", err
