@@ -37,6 +37,7 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a flushed session is over and a new one may follow", testFlush},
 		{"a cycled key keeps the values", testCycleKey},
 		{"records that were left are forgotten", testForgets},
+		{"a record is deleted once", testDeletedOnce},
 		{"what is over is removed and the rest is not", testClearExpired},
 		{"two requests that change different keys lose nothing", testMerge},
 		{"a session that was deleted meanwhile is not brought back", testInterrupted},
@@ -434,6 +435,24 @@ func testForgets(t *testing.T, v *visitor) {
 	v.cookie = "sessionid=chosenbythevisitor0123456789abcd"
 	v.set(t, "a", 1)
 	require.NotContains(t, v.cookie, "chosenbythevisitor", "the visitor does not choose the key")
+}
+
+// testDeletedOnce is about stores with records: of two requests that delete one in the
+// state that they know, the later is told.
+func testDeletedOnce(t *testing.T, v *visitor) {
+	if !v.hasRecords(t) {
+		return
+	}
+	v.set(t, "a", 1)
+	value := strings.TrimPrefix(v.cookie, cookieName+"=")
+	rec, err := v.store.Load(t.Context(), cookieName, value)
+	require.NoError(t, err)
+	if rec.Version == "" {
+		return
+	}
+	require.NoError(t, v.store.Delete(t.Context(), cookieName, value, rec.Version))
+	require.ErrorIs(t, v.store.Delete(t.Context(), cookieName, value, rec.Version), cookiestore.ErrConflict)
+	require.NoError(t, v.store.Delete(t.Context(), cookieName, value, ""), "without a version, it is enough that it is gone")
 }
 
 func testServerError(t *testing.T, v *visitor) {
