@@ -115,20 +115,20 @@ func (s space) inChunks() string {
 // at no more than maxDuplicates cookies of each name, and puts no more together than
 // that. A cookie NAME-i that doesn't have the form of chunk i is another program's.
 func (c *candidates) gather(fields []string, name string) {
-	var values []string
+	var own candidates // the values of the cookie itself
 	var chunks chunkCookies
 	for _, field := range fields {
 		for field != "" {
 			var pair string
 			pair, field, _ = strings.Cut(field, ";")
-			if value := cookieValue(pair, name); value == "" {
+			if value := cookieValue(pair, name); value != "" {
+				own.add(value)
+			} else {
 				chunks.add(pair, name)
-			} else if len(values) < maxDuplicates {
-				values = append(values, value)
 			}
 		}
 	}
-	for _, value := range values {
+	for _, value := range own.values[:own.n] {
 		whole, err := chunks.join(value)
 		if err != nil {
 			c.refused = append(c.refused, refusal{value, err})
@@ -136,7 +136,7 @@ func (c *candidates) gather(fields []string, name string) {
 		}
 		c.add(whole)
 	}
-	c.several = len(values) > 1
+	c.several = own.several
 	c.chunks = chunks.set()
 }
 

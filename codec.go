@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"time"
 
@@ -51,6 +52,24 @@ func (c signerCodec) open(name, value string, maxInflated int) (Record, int, err
 
 func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, how payload.Compression) ([]byte, error) {
 	return c.appendSigned(dst, name, data, at, how), nil
+}
+
+// storeCodec returns what a CookieStore needs of a codec.
+func storeCodec(c Codec) codec {
+	if signer, ok := c.(*Signer); ok {
+		return signerCodec{signer}
+	}
+	return foreignCodec{c}
+}
+
+// codecLoader reads what an older codec has made.
+type codecLoader struct {
+	codec       codec
+	maxInflated int
+}
+
+func (l codecLoader) Load(_ context.Context, name, value string) (Record, error) {
+	return l.codec.load(name, value, l.maxInflated)
 }
 
 // appendFitting appends the value of a cookie that holds data to dst, compressed as well
