@@ -20,9 +20,17 @@ import (
 // after a "~", which no cookie of a CookieStore has.
 //
 // While a session is a record, requests at the same time are merged; while it is in the
-// cookie, the later response wins. [Session.Flush] and [Session.CycleKey] end a record
-// wherever it is; a copy of a cookie from before the session became a record works until
-// it expires. [WithLifetime] and [WithMaxAge] hold across a move.
+// cookie, the later response wins, and so it does if two of them make it a record: that
+// of the other is left until it expires. A request that is under way when the record goes
+// back into the cookie finds none, as with [Session.CycleKey], and its changes are
+// [ErrInterrupted]. [Session.Flush] and CycleKey end a record wherever it is; a copy of a
+// cookie from before the session became a record works until it expires. [WithLifetime]
+// and [WithMaxAge] hold across a move.
+//
+// The cookie's options count: with [WithEncryption] what is in the cookie can't be read,
+// and with [WithChunks] a session becomes a record when it outgrows all of its cookies.
+// The codec of [NewWithCodec] must have no limit of its own to the length, or large
+// sessions are an error in place of a record.
 //
 // It panics if one of the stores is nil.
 func Spill(cookie *CookieStore, records Store) Store {
