@@ -53,10 +53,11 @@ type contents struct {
 	refused  error     // why what the visitor sent was refused
 	failure  error     // of the store
 
-	loaded    bool // from what a visitor sent
-	sent      bool // the visitor sent a cookie, good or bad
-	several   bool // and more than one
-	resave    bool // the store wants it saved again
+	loaded    bool     // from what a visitor sent
+	sent      bool     // the visitor sent a cookie, good or bad
+	several   bool     // and more than one
+	chunks    chunkSet // that the visitor may have
+	resave    bool     // the store wants it saved again
 	modified  bool
 	newID     bool // CycleKey was called
 	cleared   bool // Clear or Flush was called
@@ -362,13 +363,14 @@ type closing struct {
 	rec  Record  // what to save but for Data, or of which session nothing is left
 	data *buffer // the dictionary to save; nil for none
 	otherCookies
-	several  bool // the visitor sent more than one, good or bad
-	changes  int  // how often it had been modified
-	flushes  int  // and how often flushed
-	accessed bool // the response depends on it
-	modified bool // by the handler; otherwise it is only to be renewed
-	dropped  bool // there are changes that are not saved
-	begins   bool // the visitor has sent no cookie, and there is a session now
+	several  bool     // the visitor sent more than one, good or bad
+	chunks   chunkSet // that the visitor may have
+	changes  int      // how often it had been modified
+	flushes  int      // and how often flushed
+	accessed bool     // the response depends on it
+	modified bool     // by the handler; otherwise it is only to be renewed
+	dropped  bool     // there are changes that are not saved
+	begins   bool     // the visitor has sent no cookie, and there is a session now
 }
 
 // asked reports whether a handler has asked for what is to be done.
@@ -415,7 +417,7 @@ func (s *lifecycle) closeFailed(c *closing) {
 	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
 	if s.flushes > 0 {
 		o := s.other()
-		c.what, c.left, c.leftIDs, c.several = endSession, o.left, o.leftIDs, s.several
+		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks
 		c.changes, c.flushes = s.changes, s.flushes
 	}
 }
@@ -425,7 +427,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 	rules := how.rules
 	now := rules.now()
 	c.rec = Record{Cookie: s.value, Version: s.version(), NewID: s.newID, Saved: now}
-	c.otherCookies, c.several, c.modified = s.other(), s.several, s.modified
+	c.otherCookies, c.several, c.chunks, c.modified = s.other(), s.several, s.chunks, s.modified
 	c.changes, c.flushes = s.changes, s.flushes
 	expiry := s.expiry()
 	if rules.lifetime > 0 && s.created == 0 {
@@ -627,6 +629,7 @@ func (s *lifecycle) kept(c *closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.resave = false
+	s.chunks |= c.chunks
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}
 	if s.flushes != c.flushes { // since it was closed

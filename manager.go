@@ -22,8 +22,8 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	own     *CookieStore // the store, if it is one
-	signing *CookieStore // and if it has a format of ours
+	cookies sizedLoader  // the store, if it keeps sessions in cookies
+	signing *CookieStore // the store, if it is one with a format of ours
 	outer   any          // asks a context for this middleware
 
 	optional bool // saves that no handler has asked for are not those of signing anew alone
@@ -45,9 +45,9 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	m.own, _ = store.(*CookieStore)
-	if m.own != nil && m.own.keys != nil {
-		m.signing = m.own
+	m.cookies, _ = store.(sizedLoader)
+	if own, ok := store.(*CookieStore); ok && own.keys != nil {
+		m.signing = own
 	}
 	m.jar = newJar(&m.settings)
 	m.outer = outerName(m.cookie.Name)
@@ -86,27 +86,47 @@ func (m *Manager) Save(ctx context.Context, s *Session) ([]*http.Cookie, error) 
 
 // load fills in the session of the visitor's cookies.
 func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, into *contents) {
-	var values [maxDuplicates]string
-	n, several := 0, false
-	for value := range cookieValues(fields, m.cookie.Name) {
-		if several = n > 0; slices.Contains(values[:n], value) {
-			continue
+	var found candidates
+	if m.chunks > 1 {
+		found.gather(fields, m.cookie.Name)
+	} else {
+		for value := range cookieValues(fields, m.cookie.Name) {
+			if !found.add(value) {
+				break
+			}
 		}
-		if n == maxDuplicates {
-			break
-		}
-		values[n] = value
-		n++
 	}
-	switch n {
-	case 0:
-		return
-	case 1:
+	values, refused := found.values[:found.n], found.refused
+	switch {
+	case len(refused) > 0 || len(values) > 1:
+		m.loadNewest(ctx, r, values, refused, into)
+	case len(values) == 1:
 		m.loadOne(ctx, r, values[0], into)
-	default:
-		m.loadNewest(ctx, r, values[:n], into)
 	}
-	into.sent, into.several = true, several
+	into.sent, into.several, into.chunks = len(values)+len(refused) > 0, found.several, found.chunks
+}
+
+// candidates are the values of a visitor's cookies that may be the session.
+type candidates struct {
+	values  [maxDuplicates]string
+	n       int
+	several bool      // the visitor sent more than one, good or bad
+	refused []refusal // because not all of their chunks are there
+	chunks  chunkSet  // that the visitor sent
+}
+
+// add notes the value of a cookie, unless it is there already. It reports whether there
+// is room for others.
+func (c *candidates) add(value string) bool {
+	if c.several = c.n > 0; slices.Contains(c.values[:c.n], value) {
+		return true
+	}
+	if c.n == maxDuplicates {
+		return false
+	}
+	c.values[c.n] = value
+	c.n++
+	return true
 }
 
 // loadOne is load for the only cookie.
@@ -178,8 +198,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 // loadNewest is load for several cookies. Of those that are valid the newest counts. Where
 // two are equally new, it is the later in the field: browsers send those that were set
 // first before others.
-func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, into *contents) {
-	var refused []refusal
+func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, refused []refusal, into *contents) {
 	var valid []string
 	var ids []identity
 	now := m.rules.now()
@@ -246,12 +265,12 @@ func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (e
 // large.
 func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
+	limit := max(m.maxCookieSize, MaxCookieSize) * m.chunks // it may have been larger before
 	if size := len(name) + len(value); size > limit {
 		return Record{}, refuseTooLong(size, limit)
 	}
-	if m.own != nil {
-		return m.own.loadUpTo(ctx, name, value, limit)
+	if m.cookies != nil {
+		return m.cookies.loadUpTo(ctx, name, value, limit)
 	}
 	return m.store.Load(ctx, name, value)
 }
@@ -392,7 +411,9 @@ func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *end
 
 // keep has the store save a session. If it is too large, flash messages give way.
 func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	change := cookieChange{set: true, age: -1, replaces: c.rec.Cookie, left: c.left, ended: len(c.left) > 0, several: c.several}
+	change := cookieChange{
+		set: true, age: -1, replaces: c.rec.Cookie, left: c.left, ended: len(c.left) > 0, several: c.several, chunks: c.chunks,
+	}
 	if !c.rec.BrowserClose {
 		change.lasting(c.rec.Saved, c.rec.Expires)
 	}
@@ -431,7 +452,7 @@ func (m *Manager) write(ctx context.Context, c *closing, change *cookieChange) (
 		line.b, err = m.signing.appendValue(line.b, m.cookie.Name, c.data.b, c.rec.Saved, room)
 	} else {
 		var value string
-		c.rec.Data, c.rec.Limit, c.rec.Overhead = string(c.data.b), room.limit, room.overhead
+		c.rec.Data, c.rec.Limit, c.rec.Overhead, c.rec.single = string(c.data.b), room.limit, room.overhead, room.single
 		value, version, err = m.store.Save(ctx, m.cookie.Name, c.rec)
 		line.b = append(line.b, value...)
 		if err == nil {
@@ -442,6 +463,11 @@ func (m *Manager) write(ctx context.Context, c *closing, change *cookieChange) (
 		return "", err
 	}
 	end := len(line.b)
+	if room.needsChunks(line.b[start:]) {
+		change.cut(string(line.b[start:]), room)
+		c.chunks |= change.chunks
+		return version, nil
+	}
 	line.b = append(append(line.b, times...), m.jar.attributes...)
 	change.line = string(line.b)
 	change.value = change.line[start:end]
@@ -461,7 +487,7 @@ func (m *Manager) ended(s *Session, c *closing) cookieChange {
 	s.kept(c, "", "")
 	return cookieChange{
 		set: true, replaces: c.rec.Cookie, left: c.left, line: deletion(&m.cookie), expires: time.Unix(0, 0),
-		ended: true, several: c.several,
+		ended: true, several: c.several, chunks: c.chunks,
 	}
 }
 

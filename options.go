@@ -16,6 +16,7 @@ type settings struct {
 	cookie        http.Cookie // without value and times
 	former        []scope     // where the cookie may also be, from before
 	maxCookieSize int
+	chunks        int // at most
 	rules         policy
 	everyRequest  bool
 	buffer        int
@@ -35,6 +36,7 @@ func defaultSettings() settings {
 			SameSite: http.SameSiteLaxMode,
 		},
 		maxCookieSize: MaxCookieSize,
+		chunks:        1,
 		rules:         defaultPolicy,
 		onError:       replyFailed,
 	}
@@ -91,6 +93,22 @@ func WithPartitioned() Option { return func(o *settings) { o.cookie.Partitioned 
 // the response or its cookies: nginx, for one, holds all of a response's header in
 // proxy_buffer_size, 4 or 8 KiB. Default: [MaxCookieSize].
 func WithMaxCookieSize(n int) Option { return func(o *settings) { o.maxCookieSize = n } }
+
+// WithChunks lets a session take up to n cookies, if it is too large for one: the cookie
+// itself and NAME-1, NAME-2 and so on, each within [WithMaxCookieSize]. There is one
+// signature or ciphertext over the whole, and what isn't complete and of one save is
+// refused. Cookies that are no longer needed are deleted. All cookies NAME-1 to NAME-7
+// that have the form of a chunk are the session's.
+//
+// A session is compressed as well as the store can to stay in one cookie, if the store
+// compresses at all: the time is less than that of sending more with each request.
+//
+// Each chunk makes each request of the visitor larger by up to 4 KiB, and servers and
+// proxies limit the size of all header fields together, some to 8 KiB: two or three are
+// as much as most sites should use. See docs/large-sessions.md. To make n smaller logs
+// out those whose sessions need more; at 1, chunks are not looked at. Default: 1; at
+// most 8.
+func WithChunks(n int) Option { return func(o *settings) { o.chunks = n } }
 
 // WithMaxAge sets how long a session lasts after it was saved, unless
 // [Session.SetExpiry] says otherwise. Fractions of a second are cut off. Browsers
@@ -204,6 +222,7 @@ func (o *settings) check() error {
 		{script && !c.HttpOnly, "its prefix needs HttpOnly"},
 		{c.SameSite == http.SameSiteNoneMode && !c.Secure, "SameSite=None needs Secure"},
 		{c.Partitioned && !c.Secure, "Partitioned needs Secure"},
+		{o.chunks < 1 || o.chunks > maxChunks, fmt.Sprintf("WithChunks takes 1 to %d, and got %d", maxChunks, o.chunks)},
 		{o.maxCookieSize < 1, "the maximum cookie size is not positive"},
 		{o.rules.age <= 0, "the maximum age is under a second"},
 		{o.rules.lifetime < 0, "the lifetime is negative"},
@@ -239,6 +258,9 @@ func (o *settings) check() error {
 	}
 	if fixed := len(c.Name) + len("=") + maxTimes + len(attributesOf(c)); fixed >= o.maxCookieSize {
 		return usage(fmt.Sprintf("cookie %q: its name and attributes take %d bytes of %d, which leaves no room for a value",
+			c.Name, fixed, o.maxCookieSize))
+	} else if left := o.maxCookieSize - fixed; o.chunks > 1 && o.chunks*pieceSize(left) < left {
+		return usage(fmt.Sprintf("cookie %q: its name and attributes take %d bytes of %d, which leaves no room for chunks",
 			c.Name, fixed, o.maxCookieSize))
 	}
 	return nil

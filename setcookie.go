@@ -24,16 +24,22 @@ func cookieValues(fields []string, name string) func(yield func(string) bool) {
 			for field != "" {
 				var pair string
 				pair, field, _ = strings.Cut(field, ";")
-				rest, ok := strings.CutPrefix(afterBlanks(pair), name)
-				if rest = afterBlanks(rest); !ok || rest == "" || rest[0] != '=' {
-					continue
-				}
-				if value := unquoted(strings.Trim(rest[1:], " \t")); value != "" && !yield(value) {
+				if value := cookieValue(pair, name); value != "" && !yield(value) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// cookieValue returns the value of one part of a Cookie field, if that is the cookie of
+// that name, or "".
+func cookieValue(pair, name string) string {
+	rest, ok := strings.CutPrefix(afterBlanks(pair), name)
+	if rest = afterBlanks(rest); !ok || rest == "" || rest[0] != '=' {
+		return ""
+	}
+	return unquoted(strings.Trim(rest[1:], " \t"))
 }
 
 func afterBlanks(s string) string {
@@ -54,8 +60,10 @@ func unquoted(value string) string {
 type cookieChange struct {
 	vary    bool      // the response depends on the cookie
 	set     bool      // it sets it, or deletes it, and the rest counts
-	line    string    // the Set-Cookie field
-	value   string    // of the cookie, a part of the line; "" to delete it
+	line    string    // the Set-Cookie field, if the value is in one
+	value   string    // of the cookie; "" to delete it
+	pieces  []string  // the values of the chunks' cookies, if there is more than one
+	chunks  chunkSet  // that the visitor may have, beside or instead of those
 	age     int       // Max-Age in seconds; -1 for none
 	expires time.Time // where there is an age
 	ended   bool      // the cookies in other scopes are to be deleted, too
@@ -72,10 +80,11 @@ type jar struct {
 	others     []http.Cookie
 	unlike     http.Cookie // in the same scope, partitioned if cookie isn't
 	limit      int         // bytes of a field
+	chunks     int         // at most
 }
 
 func newJar(o *settings) jar {
-	j := jar{cookie: o.cookie, attributes: attributesOf(&o.cookie), unlike: o.cookie, limit: o.maxCookieSize}
+	j := jar{cookie: o.cookie, attributes: attributesOf(&o.cookie), unlike: o.cookie, limit: o.maxCookieSize, chunks: o.chunks}
 	j.unlike.Partitioned = !o.cookie.Partitioned
 	elsewhere := o.former
 	if o.cookie.Domain != "" {
@@ -89,14 +98,18 @@ func newJar(o *settings) jar {
 	return j
 }
 
-// room returns what the value of a cookie may take beside so many bytes of times.
+// room returns what a value may take beside so many bytes of times.
 func (j *jar) room(times int) space {
-	return space{j.limit, len(j.cookie.Name) + len("=") + times + len(j.attributes)}
+	one := space{limit: j.limit, overhead: len(j.cookie.Name) + len("=") + times + len(j.attributes)}
+	if j.chunks > 1 {
+		return one.chunked(j.chunks)
+	}
+	return one
 }
 
 // setIn adds the fields that make a change to a header.
 func (j *jar) setIn(h http.Header, c *cookieChange) {
-	lines := append(h["Set-Cookie"], c.line)
+	lines := append(h["Set-Cookie"], j.lines(c)...)
 	for _, other := range j.deletions(c) {
 		lines = append(lines, deletion(&other))
 	}
@@ -104,15 +117,17 @@ func (j *jar) setIn(h http.Header, c *cookieChange) {
 }
 
 // deletions returns the cookies to delete beside that of the change: those in
-// other scopes of the site's, and, if the visitor has sent more than one, the
-// partitioned twin.
-func (j *jar) deletions(c *cookieChange) []http.Cookie {
-	if !c.ended {
-		return nil
+// other scopes of the site's, if the visitor has sent more than one, the
+// partitioned twin, and those of chunks.
+func (j *jar) deletions(c *cookieChange) (all []http.Cookie) {
+	if c.ended {
+		all = j.others
+		if c.several && j.cookie.Secure {
+			all = append(all[:len(all):len(all)], j.unlike)
+		}
 	}
-	all := j.others
-	if c.several && j.cookie.Secure {
-		all = append(all[:len(all):len(all)], j.unlike)
+	if c.chunks != 0 {
+		all = append(all[:len(all):len(all)], j.surplus(c, all)...)
 	}
 	return all
 }
@@ -137,6 +152,9 @@ func (j *jar) takeBack(h http.Header, change *cookieChange) (others bool) {
 		return false
 	}
 	h["Set-Cookie"] = slices.DeleteFunc(lines, func(line string) bool {
+		if j.isOfChunk(line, change.replaces) {
+			return true
+		}
 		if !j.has(line) {
 			return false
 		}
@@ -175,6 +193,11 @@ func (j *jar) cookies(c *cookieChange) []*http.Cookie {
 		cookie.MaxAge = c.age
 	}
 	all := []*http.Cookie{&cookie}
+	for place, value := range c.pieces {
+		piece := cookie
+		piece.Name, piece.Value = chunkName(cookie.Name, place), value
+		all = append(all[:place], &piece)
+	}
 	for _, other := range j.deletions(c) {
 		other.MaxAge, other.Expires = -1, time.Unix(0, 0)
 		all = append(all, &other)

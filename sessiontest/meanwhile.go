@@ -80,8 +80,10 @@ func testFlushFailed(t *testing.T, v *visitor) {
 				s.Set("user", 8) // is dropped
 				fail(w)
 			})
-			require.Len(t, resp.Cookies(), 1, name)
-			require.Negative(t, resp.Cookies()[0].MaxAge, name)
+			require.NotEmpty(t, resp.Cookies(), name)
+			for _, c := range resp.Cookies() { // there may be several chunks
+				require.Negative(t, c.MaxAge, name)
+			}
 		}()
 		if records {
 			require.False(t, v.loads(t, cookie), name)
