@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,28 +114,38 @@ func (b *tab) cookies(url string) (values []string) {
 // as by a deployment.
 type liveSite struct {
 	*testing.T
-	host string
-	port string
-	log  syncBuffer
+	scheme, host, port string
+
+	log syncBuffer
 
 	mu     sync.Mutex
 	served http.Handler
 	now    time.Time
 
 	loaded, answered chan struct{} // of a poll
+	cached           atomic.Int32  // how often the page that may be kept was asked for
 }
 
 var flashes = template.Must(template.New("").Parse(`{{range .Flashes}}{{.}}{{end}}`))
 
 // newLiveSite starts a site under https://HOST.
 func newLiveSite(t *testing.T, host string, store cookiestore.Store, options ...cookiestore.Option) *liveSite {
-	s := &liveSite{T: t, host: host, now: time.Now(), loaded: make(chan struct{}), answered: make(chan struct{})}
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return startLiveSite(t, "https", host, store, options...)
+}
+
+func startLiveSite(t *testing.T, scheme, host string, store cookiestore.Store, options ...cookiestore.Option) *liveSite {
+	s := &liveSite{T: t, scheme: scheme, host: host, now: time.Now(), loaded: make(chan struct{}), answered: make(chan struct{})}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		served := s.served
 		s.mu.Unlock()
 		served.ServeHTTP(w, r)
 	}))
+	if scheme == "https" {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
 	_, s.port, _ = strings.Cut(server.Listener.Addr().String(), ":")
 	s.deploy(store, options...)
@@ -158,7 +169,7 @@ func (s *liveSite) wait(d time.Duration) {
 	s.now = s.now.Add(d)
 }
 
-func (s *liveSite) url(path string) string { return "https://" + s.host + ":" + s.port + path }
+func (s *liveSite) url(path string) string { return s.scheme + "://" + s.host + ":" + s.port + path }
 
 func (s *liveSite) serve(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
@@ -178,6 +189,11 @@ func (s *liveSite) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/get":
 		fmt.Fprint(w, cookiestore.Get(session, r.FormValue("key"), "nothing"))
+		return
+	case "/cached":
+		s.cached.Add(1)
+		w.Header().Set("Cache-Control", "private, max-age=600")
+		fmt.Fprint(w, cookiestore.Get(session, "user", "nothing"))
 		return
 	case "/poll": // only reads, and takes its time
 		session.Get("user")
@@ -296,6 +312,19 @@ func TestInChromium(t *testing.T) {
 		b.open(site.url("/flash?text=Saved."))
 		require.Equal(t, "Saved.", b.open(site.url("/flashes")))
 		require.Empty(t, b.open(site.url("/flashes")))
+	})
+
+	t.Run("a page that the browser may keep is asked for again when the cookie has changed", func(t *testing.T) {
+		b.T = t
+		// Without TLS, since Chromium keeps nothing of a server whose certificate is not good.
+		site := startLiveSite(t, "http", "cached.test", newCookieStore(t), cookiestore.WithSecure(false))
+		b.open(site.url("/login?user=ann"))
+		for range 2 {
+			require.Equal(t, "ann", b.fetch("cached"))
+		}
+		require.EqualValues(t, 1, site.cached.Load(), "the browser has kept it")
+		b.open(site.url("/logout"))
+		require.Equal(t, "nothing", b.fetch("cached"))
 	})
 
 	t.Run("a field of exactly as many bytes as the limit is kept", func(t *testing.T) {
