@@ -246,15 +246,13 @@ func (c *contents) parse(data string) (Expiry, error) {
 	if err != nil {
 		return Default, refuse(ErrMalformed, err.Error())
 	}
-	c.object = object
-	value, ok := c.object.Find(ExpiryKey)
-	if !ok {
-		return Default, nil
+	expiry := Default
+	if value, ok := object.Find(ExpiryKey); ok {
+		if expiry, err = parseExpiry(value); err != nil {
+			return Default, refuse(ErrMalformed, err.Error())
+		}
 	}
-	expiry, err := parseExpiry(value)
-	if err != nil {
-		return Default, refuse(ErrMalformed, err.Error())
-	}
+	c.object = object // a refused session is never half read
 	return expiry, nil
 }
 
