@@ -227,7 +227,7 @@ func (c *revocationCache) ask(ctx context.Context, s Identity, q *question) {
 			c.failure, c.triedAt = q.err, c.now().Sub(c.start)
 		default:
 			c.failure = nil
-			if stands || q.revoked {
+			if stands {
 				c.remember(s.ID, answer{asOf: q.asOf, revoked: q.revoked})
 			}
 		}
@@ -322,5 +322,4 @@ func (c *revocationCache) endedAll() {
 	defer c.mu.Unlock()
 	c.endings++
 	c.all = c.endings
-	clear(c.users)
 }

@@ -184,6 +184,16 @@ func TestCachedRevocationsKnowAtOnceWhatEndsHere(t *testing.T) {
 		c.fail(nil)
 		c.requireAsked(t, 1, true, zoe)
 	})
+	t.Run("a session of the old generation though the backend says that it failed", func(t *testing.T) {
+		c := newCacheTest(2)
+		c.requireAsked(t, 1, false, zoe)
+		c.requireAsked(t, 1, false, tom)
+		c.requireAsked(t, 0, false, zoe)
+		c.fail(errDown)
+		require.ErrorIs(t, c.here.Revoke(t.Context(), zoe.ID, c.until), errDown)
+		c.fail(nil)
+		c.requireAsked(t, 1, true, zoe)
+	})
 	t.Run("a session that is ended a second time, when that fails", func(t *testing.T) {
 		c := newCacheTest(100)
 		require.NoError(t, c.here.Revoke(t.Context(), zoe.ID, c.until))
@@ -279,6 +289,32 @@ func TestCachedRevocationsShareOnlyFreshQuestions(t *testing.T) {
 	_, err := c.here.Revoked(t.Context(), zoe)
 	require.NoError(t, err)
 	c.requireAsked(t, 0, true, zoe) // the first answer didn't replace the second
+}
+
+func TestCachedRevocationsKeepTheLaterOfTwoAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCacheTest(100)
+		ask := func() (answer chan struct{}, done chan error) {
+			answer, done = make(chan struct{}), make(chan error)
+			c.set(func(context.Context) { <-answer }, nil)
+			go func() {
+				_, err := c.here.Revoked(t.Context(), zoe)
+				done <- err
+			}()
+			synctest.Wait()
+			return answer, done
+		}
+		first, firstDone := ask()
+		c.wait(keep)
+		second, secondDone := ask()
+		close(first)
+		require.NoError(t, <-firstDone)
+		close(second)
+		require.NoError(t, <-secondDone)
+		require.Equal(t, 2, c.asked)
+		c.wait(keep - 1)
+		c.requireAsked(t, 0, false, zoe)
+	})
 }
 
 func TestCachedRevocationsShareARoundTrip(t *testing.T) {
