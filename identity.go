@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -52,8 +53,15 @@ func parseIdentity(value string) (*identity, bool) {
 	return i, id != "" && errBegan == nil && errLatest == nil
 }
 
+// idOf returns the ID of a session from before there were any: all copies of its cookie
+// have the same, so that they can be ended, and the next save keeps it.
+func idOf(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
 // takeIdentity takes the identity out of the dictionary. A session from before there
-// were any has no ID until it is next saved, and began when it was last saved.
+// were any has no ID in it, and began when it was last saved.
 func (c *contents) takeIdentity() {
 	c.identity = &identity{began: c.saved.UnixMicro()}
 	value, ok := c.object.Find(identityKey)
@@ -77,7 +85,7 @@ func (s *lifecycle) identify(now, end time.Time) {
 		s.takeIdentity()
 	}
 	if s.identity.id == "" {
-		s.identity.id = newIdentity(now).id
+		s.identity.id = idOf(s.value)
 	}
 	s.identity.latest = max(s.identity.latest, end.Unix())
 }
@@ -108,8 +116,8 @@ func (c *contents) userOf(userKey string) string {
 
 // ID returns the session ID, by which [Revocations] end the session: 128 random bits in
 // base64url. It is new after [Session.CycleKey] and [Session.Flush], and kept by every
-// save. It is "" without [WithRevocations], and for a session that has not been saved with
-// it yet.
+// save. That of a session from before [WithRevocations] is a hash of its cookie. It is ""
+// without that option, and for a new session until it is saved or cycled.
 //
 // It is not the value of the cookie: knowing it opens nothing.
 func (s *Session) ID() string {

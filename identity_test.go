@@ -211,15 +211,24 @@ func TestSessionsFromBeforeRevocations(t *testing.T) {
 	old, _, err := site.store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"user":7}`, Saved: site.now.Add(-time.Hour)})
 	require.NoError(t, err)
 	session := site.load(old)
-	require.Empty(t, session.ID())
+	id := session.ID()
+	require.Len(t, id, 22)
+	require.Equal(t, id, site.load(old).ID(), "all copies have the same")
 	require.Equal(t, site.now.Add(-time.Hour), session.StartedAt().UTC())
 	session.Set("a", 1)
 	saved := site.save(session)
-	require.Len(t, session.ID(), 22)
+	require.Equal(t, id, site.load(saved).ID(), "and the save keeps it")
 	require.Equal(t, site.now.Add(-time.Hour), site.load(saved).StartedAt().UTC(), "the save has not moved it")
 	require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
 	require.True(t, site.load(old).IsNew())
 	require.True(t, site.load(saved).IsNew())
+
+	old, _, err = site.store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"user":8}`, Saved: site.now})
+	require.NoError(t, err)
+	session = site.load(old)
+	session.Flush()
+	site.save(session)
+	require.ErrorIs(t, site.load(old).Refused(), cookiestore.ErrRevoked, "a flush ends its copies")
 }
 
 // The entry must last as long as any copy of the cookie could.

@@ -134,7 +134,7 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, in
 	var rec Record
 	err := m.loadRecord(ctx, &value, &rec)
 	if err == nil {
-		err = m.restore(ctx, rec, m.rules.now(), into)
+		err = m.restore(ctx, value, rec, m.rules.now(), into)
 	}
 	switch {
 	case err == nil:
@@ -148,9 +148,12 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, in
 }
 
 // restore fills in a session, or returns why it is to be refused: it may have been ended.
-func (m *Manager) restore(ctx context.Context, rec Record, now time.Time, into *contents) error {
+func (m *Manager) restore(ctx context.Context, value string, rec Record, now time.Time, into *contents) error {
 	if err := m.rules.restore(rec, now, into); err != nil || m.rules.revocations == nil {
 		return err
+	}
+	if into.identity.id == "" {
+		into.identity.id = idOf(value)
 	}
 	revoked, err := m.rules.revocations.Revoked(ctx, Identity{
 		ID: into.identity.id, User: into.userOf(m.rules.userKey), StartedAt: time.UnixMicro(into.identity.began),
@@ -207,7 +210,7 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 		var rec Record
 		err := m.loadRecord(ctx, &value, &rec)
 		if err == nil {
-			err = m.restore(ctx, rec, now, &c)
+			err = m.restore(ctx, value, rec, now, &c)
 		}
 		switch {
 		case err != nil && !IsRefused(err):
