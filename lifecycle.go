@@ -387,7 +387,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 
 // closeFailed is close for a response that failed: what was flushed stays flushed.
 func (s *lifecycle) closeFailed(c *closing) {
-	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
+	c.dropped = s.modified && s.sinceFlush > 0
 	if s.flushes > 0 {
 		c.what, c.left, c.several = endSession, s.other().left, s.several
 		c.changes, c.flushes = s.changes, s.flushes
