@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-const overview = `cookiestore shows what is in a session, and makes keys and cookies.
+const overview = `cookiestore shows what is in a session, makes keys and cookies, and checks a site.
 
 usage:
   cookiestore inspect [flags] [VALUE]   show what is in a session, and whether it verifies
+  cookiestore doctor [flags] [URL]...   check how a site sets its session cookie
   cookiestore sign [flags] < JSON       make a session cookie
   cookiestore keygen                    make a key
 
@@ -55,6 +56,20 @@ Makes a key: 32 random bytes in hex, which cookiestore.ParseKey reads.
 
 example:
   export SESSION_KEY=$(cookiestore keygen)
+`,
+	"doctor": `usage: cookiestore doctor [flags] [URL]...
+
+Checks how a site sets its session cookie: attributes, size, and what caches and proxies
+make of the response. It says what each means, and what to change. It asks for each URL
+once, sends no cookie, and never prints a cookie's value. Without a URL it reads standard
+input: responses as curl -i or curl -v prints them, or URLs, one a line.
+
+Exit status: 0 if there is nothing to change, 1 for a warning or a problem, or a site
+that can't be reached, 2 for misuse.
+
+examples:
+  cookiestore doctor https://shop.example/
+  curl -si -d 'user=me&password=...' https://shop.example/login | cookiestore doctor
 `,
 }
 

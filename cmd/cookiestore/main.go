@@ -1,12 +1,14 @@
-// Command cookiestore shows what is in a session, and makes keys and session cookies.
+// Command cookiestore shows what is in a session, makes keys and session cookies, and
+// checks how a site sets its session cookie.
 //
 //	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age AGE] [VALUE]
+//	cookiestore doctor [-json] [-name NAME] [-at TIME] [-follow] [-timeout DURATION] [URL]...
 //	cookiestore sign [-name NAME] [-at TIME] < JSON
 //	cookiestore keygen
 //
 // inspect takes a cookie's value, a Cookie header, a whole HTTP message or a session_data
-// of Django's table django_session, from its argument or from standard input. cookiestore
-// COMMAND -h says more.
+// of Django's table django_session, from its argument or from standard input. doctor
+// checks how a site sets its session cookie. cookiestore COMMAND -h says more.
 //
 // Keys come from the environment, where other users of the machine can't read
 // them, unlike arguments:
@@ -18,7 +20,8 @@
 //
 // Lists of keys are separated by commas or line breaks.
 //
-// The exit status is 0 for a valid, unexpired session, 1 if not, and 2 if the command was misused.
+// The exit status is 0 for a valid, unexpired session, or a site with nothing to change, 1
+// if not, and 2 if the command was misused.
 package main
 
 import (
@@ -50,14 +53,16 @@ func misusef(format string, args ...any) error { return misuseError{fmt.Errorf(f
 
 // command is what the command line and the environment say.
 type command struct {
-	flags  *flag.FlagSet
-	json   bool
-	name   string
-	maxAge time.Duration
-	at     time.Time
-	keys   keys
-	in     io.Reader
-	out    io.Writer
+	flags   *flag.FlagSet
+	json    bool
+	name    string
+	maxAge  time.Duration
+	at      time.Time
+	follow  bool
+	timeout time.Duration
+	keys    keys
+	in      io.Reader
+	out     io.Writer
 }
 
 func run(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
@@ -82,7 +87,7 @@ func message(err error) string { return strings.TrimPrefix(err.Error(), "cookies
 
 func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Writer) (int, error) {
 	if len(args) == 0 {
-		return misuse, misusef("which command? inspect, sign or keygen")
+		return misuse, misusef("which command? inspect, doctor, sign or keygen")
 	}
 	c := &command{at: time.Now(), maxAge: 14 * 24 * time.Hour, in: in, out: out}
 	name := args[0]
@@ -100,6 +105,10 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 	case "inspect":
 		c.inspectFlags()
 		do = c.inspect
+	case "doctor":
+		c.doctorFlags()
+		getenv = noKeys
+		do = c.doctor
 	case "sign":
 		c.nameAndTime("to sign at")
 		do = c.sign
@@ -108,7 +117,7 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 		do = c.keygen
 	default:
 		// It may be a session that somebody has forgotten to write inspect before.
-		return misuse, misusef("the first word is not a command: inspect, sign or keygen")
+		return misuse, misusef("the first word is not a command: inspect, doctor, sign or keygen")
 	}
 	switch err := c.flags.Parse(args[1:]); {
 	case errors.Is(err, flag.ErrHelp):

@@ -342,12 +342,13 @@ func TestHelp(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{"help", []string{"help"}, []string{"cookiestore inspect", "cookiestore sign", "cookiestore keygen", "SESSION_KEY"}},
+		{"help", []string{"help"}, []string{"cookiestore inspect", "cookiestore doctor", "cookiestore sign", "cookiestore keygen", "SESSION_KEY"}},
 		{"-h", []string{"-h"}, []string{"COMMAND -h"}},
 		{"inspect", []string{"inspect", "-h"}, []string{"usage: cookiestore inspect", "example", "SESSION_OLD_KEYS", "commas or line breaks", "-max-age age", "-json", "-at time", "-name name"}},
 		{"help inspect", []string{"help", "inspect"}, []string{"usage: cookiestore inspect", "-max-age age"}},
 		{"sign", []string{"sign", "-help"}, []string{"usage: cookiestore sign", "example", "SESSION_KEY", "to sign at"}},
 		{"keygen", []string{"keygen", "-h"}, []string{"usage: cookiestore keygen", "example"}},
+		{"doctor", []string{"doctor", "--help"}, []string{"usage: cookiestore doctor", "example", "Exit status", "-follow", "-timeout duration", "-json"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, out, errOut := call(env{"SESSION_KEY": "bad"}, "", test.args...)
