@@ -393,7 +393,7 @@ func TestClearExpired(t *testing.T) {
 		alive := store.insert(t, `{"a":1}`, now, time.Hour)
 		store.insert(t, `{"a":1}`, now, -time.Microsecond)
 		last := store.insert(t, `{"a":1}`, now, 0)
-		for from := 0; from < 2*clearBatch+1; from += 100 {
+		for from := 0; from < 2*maxBatch+1; from += 100 {
 			var rows []string
 			for i := range 100 {
 				rows = append(rows, fmt.Sprintf("('over%d', '', '2020-01-01 00:00:00')", from+i))
