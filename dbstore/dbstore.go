@@ -24,14 +24,23 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, give writers time to wait for each other, or they fail at once. That
-// wait is the driver's: neither the request's context nor [WithTimeout] ends it. With
-// modernc.org/sqlite:
+// With SQLite, let writers wait for each other in the driver. Without that the store
+// waits itself, which takes longer. The driver's wait is ended neither by the
+// request's context nor by [WithTimeout]. With modernc.org/sqlite:
 //
 //	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
-// trips a query.
+// trips a query. A session in MySQL or MariaDB can be as large as the server's
+// max_allowed_packet; a larger one is [cookiestore.ErrTooLarge]. With autocommit off
+// nothing would be committed, and the store refuses to write.
+//
+// Any isolation level will do: each statement is a transaction of its own. The tests
+// run on PostgreSQL at all levels and in all of pgx's modes of execution, and on
+// MariaDB at all levels and in several SQL modes. The engines that speak the same SQL
+// (CockroachDB, YugabyteDB, TiDB, Vitess) were not tried. What their documentation
+// says they lack, the store can do without: advisory locks, operator classes and SKIP
+// LOCKED.
 //
 // # Requests at the same time
 //
@@ -49,14 +58,30 @@
 //
 // # Failures
 //
-// Every query runs under the request's context and for at most five seconds (see
-// [WithTimeout]). A database that doesn't answer, or can't be written to, is an
-// error for the middleware's error handler, and the visitor's cookie stays as it
-// is. Nothing has to be restarted when the database is back.
+// Every statement runs for at most five seconds (see [WithTimeout]), with all that is
+// tried for it. A load also ends with the request's context. A save or a deletion
+// doesn't: a visitor who closes the page has still logged out, or paid.
 //
-// Where the connection breaks, or the time is up, while a statement runs, the database
-// may carry it out all the same. A visitor who goes away ends the request's context:
-// what is not saved by then, a Flush too, is not saved.
+// A statement is tried again where that is safe:
+//
+//   - What the database has taken back for the sake of another statement (a
+//     serialization failure, a deadlock, a lock that SQLite would not wait for) is
+//     tried again after a short random pause, up to 50 times.
+//   - What a server refuses because it is read-only, as the old primary is after a
+//     failover, goes to another connection, and the first is closed. So does what
+//     fails because pgx's prepared statement is stale.
+//   - Where the connection breaks, the statement may have been carried out. It is sent
+//     once more, on a connection that answers. A new session has a key that is used
+//     once, and a change is made only to the state that was loaded, so neither can
+//     happen twice; what the first has done, the second finds.
+//
+// A database that doesn't answer all the same, or can't be written to, is an error for
+// the middleware's error handler, and the visitor's cookie stays as it is. Nothing has
+// to be restarted when the database is back.
+//
+// Errors hold no session ID, no value of a session, and nothing of the DSN. Where
+// there is no connection, they say why in the store's own words, since a driver may
+// repeat the DSN with its password.
 package dbstore
 
 import (
@@ -84,6 +109,7 @@ type Store struct {
 	timeout time.Duration
 	now     func() time.Time
 
+	queue    queue                    // for the pool's connections
 	vetted   atomic.Pointer[settings] // of the server, where they matter
 	mustWait atomic.Bool              // the server doesn't know SKIP LOCKED
 }
@@ -118,8 +144,10 @@ func WithFallbackKeys(keys ...[]byte) Option {
 // django_session.
 func WithTable(name string) Option { return func(o *options) { o.table = name } }
 
-// WithTimeout bounds the time that a query may take, beside the request's context.
-// Default: five seconds; 0 means no bound.
+// WithTimeout bounds the time that a statement may take, with the wait for a
+// connection and all that is tried again. In ClearExpired it is the time of one batch.
+// Default: five seconds; 0 means no bound, and then a save waits for a dead database
+// as long as the connection does.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
@@ -174,7 +202,7 @@ func (s *Store) CreateTable(ctx context.Context) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	err := s.probe(ctx)
-	if err == nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
 		return err
 	}
 	steps := s.dialect.create(s.table)

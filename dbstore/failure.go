@@ -3,7 +3,6 @@ package dbstore
 import (
 	"context"
 	"crypto/tls"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -85,7 +84,7 @@ var sqliteFailures = map[string]failure{
 // sqlState is the code in errors of pgx and pq.
 func sqlState(err error) string {
 	var e interface{ SQLState() string }
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && len(e.SQLState()) == 5 {
 		return e.SQLState()
 	}
 	return ""
@@ -170,13 +169,13 @@ var plainTexts = []string{
 
 // connectFailure says why there is no connection, as far as that can be told
 // without the driver's own words.
-func (s *Store) connectFailure(ctx context.Context, err error) *connectError {
+func (s *Store) connectFailure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		pool := s.db.Stats()
 		if most := pool.MaxOpenConnections; most > 0 && pool.InUse >= most {
 			return &connectError{fmt.Sprintf("all %d of the pool are in use (does a handler keep one, in a transaction of its own?)", most), ctx.Err()}
 		}
-		return &connectError{ctx.Err().Error(), ctx.Err()}
+		return ctx.Err()
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		for _, text := range plainTexts {
@@ -200,10 +199,8 @@ func (s *Store) connectFailure(ctx context.Context, err error) *connectError {
 		return &connectError{reason: "the host in the DSN can't be looked up"}
 	case errors.As(err, &untrusted):
 		return &connectError{reason: "the server's certificate is not trusted"}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &connectError{reason: "the server closed it"}
-	case errors.Is(err, sql.ErrConnDone):
-		return &connectError{err.Error(), sql.ErrConnDone}
+	case isBroken(err):
+		return &connectError{reason: "it was closed, or the server can't be reached"}
 	}
 	return &connectError{reason: fmt.Sprintf("the driver's error, a %T, is not shown, since it may repeat a password: check the DSN", err)}
 }
@@ -211,7 +208,8 @@ func (s *Store) connectFailure(ctx context.Context, err error) *connectError {
 // failed says where an error comes from. Values are parameters, and no database
 // repeats those in an error.
 func failed(ctx context.Context, err error) error {
-	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
+	var cause timeoutError
+	if errors.As(context.Cause(ctx), &cause) {
 		return fmt.Errorf("dbstore: %w: %w", cause, err)
 	}
 	return fmt.Errorf("dbstore: %w", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore"
@@ -93,6 +94,11 @@ func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (torn b
 
 // once does it on one connection, or says what the error means.
 func (s *Store) once(ctx context.Context, sound bool, work func(*sql.Conn) error) (failure, error) {
+	leave, err := s.queue.enter(ctx, s.db.Stats().MaxOpenConnections)
+	if err != nil {
+		return final, s.connectFailure(ctx, err)
+	}
+	defer leave()
 	conn, err := s.connect(ctx, sound)
 	if err != nil {
 		what := s.dialect.classify(err)
@@ -112,6 +118,31 @@ func (s *Store) once(ctx context.Context, sound bool, work func(*sql.Conn) error
 		s.vetted.Store(nil) // the next may lead to another server
 	}
 	return what, err
+}
+
+// A queue is where those wait for a connection who find none free: in the order in
+// which they came. The pool of database/sql itself serves them at random, so that
+// some wait many times as long as others.
+type queue struct{ places atomic.Pointer[chan struct{}] }
+
+// enter waits for one of the pool's connections, of which there are at most that
+// many, or, with 0, any number. The caller calls leave when it is done with it.
+func (q *queue) enter(ctx context.Context, most int) (leave func(), err error) {
+	if most <= 0 {
+		return func() {}, nil
+	}
+	places := q.places.Load()
+	if places == nil || cap(*places) != most {
+		made := make(chan struct{}, most)
+		q.places.CompareAndSwap(places, &made)
+		places = &made
+	}
+	select {
+	case *places <- struct{}{}: // channels serve first who waits longest
+		return func() { <-*places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // connect takes a connection from the pool: a sound one is one that answers.

@@ -28,6 +28,8 @@ type faulty struct {
 	dsn   string
 	fail  func(query string) error
 	late  func(query string) error
+	args  func(query string, args []any) error
+	hang  func(query string, args []any) bool // until the context is done
 }
 
 func (f *faulty) Connect(context.Context) (driver.Conn, error) {
@@ -47,6 +49,19 @@ func (c *faultyConn) ExecContext(ctx context.Context, query string, args []drive
 			return nil, err
 		}
 	}
+	values := make([]any, len(args))
+	for i := range args {
+		values[i] = args[i].Value
+	}
+	if c.f.args != nil {
+		if err := c.f.args(query, values); err != nil {
+			return nil, err
+		}
+	}
+	if c.f.hang != nil && c.f.hang(query, values) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 	if err == nil && c.f.late != nil {
 		err = c.f.late(query)
@@ -64,13 +79,13 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 }
 
 // newFaulty returns a store whose database fails as another would.
-func newFaulty(t *testing.T, as Dialect, options ...Option) (*Store, *faulty) {
+func newFaulty(t *testing.T, as Dialect) (*Store, *faulty) {
 	t.Helper()
 	path := t.TempDir() + "/sessions.db"
 	f := &faulty{inner: open(t, "sqlite", sqliteDSN(path)).Driver(), dsn: sqliteDSN(path)}
 	db := sql.OpenDB(f)
 	t.Cleanup(func() { db.Close() })
-	store := newStore(t, db, append([]Option{WithDialect(SQLite)}, options...)...)
+	store := newStore(t, db, WithDialect(SQLite))
 	mixed := *dialects[SQLite]
 	mixed.code, mixed.failures, mixed.refusals, mixed.codeName = dialects[as].code, dialects[as].failures, dialects[as].refusals, dialects[as].codeName
 	mixed.numbered = dialects[as].numbered
@@ -191,7 +206,8 @@ func TestTryingAgainIsBounded(t *testing.T) {
 		{"a read-only server", sqlStateError("25006"), time.Minute, 2 + 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			store, f := newFaulty(t, PostgreSQL, WithTimeout(test.timeout))
+			store, f := newFaulty(t, PostgreSQL)
+			store.timeout = test.timeout
 			tries := 0
 			f.fail = func(string) error { tries++; return test.err }
 			_, err := store.Row(t.Context(), newKey())
