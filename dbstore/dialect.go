@@ -102,8 +102,8 @@ var dialects = map[Dialect]*dialect{
 		// again when it is removed.
 		clear:      "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?) AND {date} < ?",
 		clearAgain: true,
-		clearUnlocked: "WITH expired AS (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) " +
-			"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM expired)",
+		clearUnlocked: "WITH {found} AS (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) " +
+			"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {found})",
 		code:     sqlState,
 		codeName: "SQLSTATE",
 		failures: postgresFailures,
@@ -130,8 +130,8 @@ var dialects = map[Dialect]*dialect{
 		inline: true,
 		clear:  "DELETE FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?",
 		// A DELETE can't skip what is locked; a join finds its rows by their keys.
-		clearUnlocked: "DELETE {table} FROM {table} JOIN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) AS expired " +
-			"ON {table}.{key} = expired.{key}",
+		clearUnlocked: "DELETE {table} FROM {table} JOIN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) AS {found} " +
+			"ON {table}.{key} = {found}.{key}",
 		settings: "SELECT @@autocommit, @@max_allowed_packet",
 		code:     mysqlNumber,
 		codeName: "error",
@@ -229,6 +229,7 @@ func (d *dialect) queries(table string) queries {
 			"{key}", d.quoted("session_key"),
 			"{data}", d.quoted("session_data"),
 			"{date}", d.quoted("expire_date"),
+			"{found}", d.quoted("found rows"), // no table of ours has a space in its name
 			"{date as text}", fmt.Sprintf(d.timeText, d.quoted("expire_date")),
 		).Replace(query)
 		if !d.numbered {

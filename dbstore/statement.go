@@ -33,7 +33,7 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 // a connection broke meanwhile: the statement was then carried out once, twice or
 // not at all, and changed counts the last time only.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (changed int64, torn bool, err error) {
-	torn, err = s.attempt(ctx, func(conn *sql.Conn) error {
+	tear, err := s.attempt(ctx, func(conn *sql.Conn) error {
 		if err := s.vet(ctx, conn, packetSize(statement, args)); err != nil {
 			return err
 		}
@@ -44,7 +44,10 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (change
 		changed, err = result.RowsAffected()
 		return err
 	})
-	return changed, torn, err
+	if err != nil && tear != nil {
+		err = tear // the other may name the row that the first statement has made
+	}
+	return changed, tear != nil, err
 }
 
 // query runs a query for one row. The error is [sql.ErrNoRows] if there is none.
@@ -60,16 +63,15 @@ func (s *Store) query(ctx context.Context, query string, arg any, into ...any) e
 //   - after a pause, if the database has taken the statement back;
 //   - on another connection, if it was the connection's fault, and nothing was done;
 //   - once more, if the connection broke, so that the statement may have been carried
-//     out: the caller must see to it that twice is as good as once. That is torn.
+//     out: the caller must see to it that twice is as good as once. That error is tear.
 //
 // Each statement is a transaction of its own.
-func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (torn bool, err error) {
+func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (tear, err error) {
 	began := time.Now()
 	others := -1 // how many connections may be as bad as one that was
-	var tear error
 	for try := 1; ; try++ {
 		var what failure
-		what, err = s.once(ctx, torn, work)
+		what, err = s.once(ctx, tear != nil, work)
 		switch {
 		case what == takenBack && try < maxTries && time.Since(began) < maxTryTime && pause(ctx, backoff(try)) == nil:
 			continue
@@ -79,16 +81,13 @@ func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (torn b
 			}
 			others--
 			continue
-		case what == cutOff && !torn:
-			torn, tear = true, err
+		case what == cutOff && tear == nil:
+			tear = failed(ctx, err)
 			continue
-		case err != nil && torn:
-			err = tear // the second may name the row that the first has made
+		case err != nil:
+			return tear, failed(ctx, err)
 		}
-		if err != nil {
-			return torn, failed(ctx, err)
-		}
-		return torn, nil
+		return tear, nil
 	}
 }
 
@@ -147,9 +146,12 @@ func (q *queue) enter(ctx context.Context, most int) (leave func(), err error) {
 
 // connect takes a connection from the pool: a sound one is one that answers.
 func (s *Store) connect(ctx context.Context, sound bool) (*sql.Conn, error) {
+	if !sound {
+		return s.db.Conn(ctx)
+	}
 	for others := s.db.Stats().Idle; ; others-- {
 		conn, err := s.db.Conn(ctx)
-		if err != nil || !sound || others <= 0 || conn.PingContext(ctx) == nil {
+		if err != nil || others <= 0 || conn.PingContext(ctx) == nil {
 			return conn, err
 		}
 		drop(conn)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -81,8 +82,8 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 // newFaulty returns a store whose database fails as another would.
 func newFaulty(t *testing.T, as Dialect) (*Store, *faulty) {
 	t.Helper()
-	path := t.TempDir() + "/sessions.db"
-	f := &faulty{inner: open(t, "sqlite", sqliteDSN(path)).Driver(), dsn: sqliteDSN(path)}
+	dsn := sqliteDSN(filepath.Join(t.TempDir(), "sessions.db")) + "&_pragma=synchronous(OFF)"
+	f := &faulty{inner: open(t, "sqlite", dsn).Driver(), dsn: dsn}
 	db := sql.OpenDB(f)
 	t.Cleanup(func() { db.Close() })
 	store := newStore(t, db, WithDialect(SQLite))
@@ -283,6 +284,22 @@ func TestErrorAfterABrokenConnectionHoldsNoKey(t *testing.T) {
 	_, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: "{}"})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	requireDiscreet(t, err, "k3y")
+}
+
+// That a session isn't there is known from the second time.
+func TestNoSessionAfterABrokenConnection(t *testing.T) {
+	store, f := newFaulty(t, PostgreSQL)
+	once := true
+	f.fail = func(string) error {
+		if once {
+			once = false
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	_, err := store.Row(t.Context(), newKey())
+	require.ErrorIs(t, err, cookiestore.ErrNoSession)
+	require.False(t, once)
 }
 
 // Another request's change on top of a save whose reply was lost is a conflict, which
