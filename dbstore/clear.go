@@ -9,14 +9,20 @@ import (
 )
 
 // How many rows one statement of ClearExpired removes: few at first, twice as many
-// while it is quick, half as many when it is slow. Locks are held for a short time
-// only, in SQLite that of the whole database.
+// while it is quick, half as many when it is slow.
 const (
 	firstBatch = 100
 	maxBatch   = 1000
-	quickBatch = 10 * time.Millisecond
-	slowBatch  = 40 * time.Millisecond
 )
+
+// slowBatch is how long a statement of ClearExpired may take. In SQLite, all others
+// who write wait for it; elsewhere it locks only rows that nobody wants.
+func (d *dialect) slowBatch() time.Duration {
+	if d.oneWriter {
+		return 40 * time.Millisecond
+	}
+	return 200 * time.Millisecond
+}
 
 // maxStalls is how often in a row ClearExpired finds rows to remove, and removes
 // none.
@@ -34,9 +40,8 @@ func (s *Store) ClearExpired(ctx context.Context) error {
 	now := s.dialect.time(s.now())
 	size := firstBatch
 	for stalls := 0; ; {
-		began := time.Now()
-		removed, err := s.clearSome(ctx, now, size, stalls > 0)
-		took := time.Since(began)
+		var took time.Duration
+		removed, err := s.clearSome(ctx, &took, now, size, stalls > 0)
 		switch {
 		case err != nil && size > 1 && stalls == 0 && ctx.Err() == nil && s.isTooMuch(err):
 			size /= 2
@@ -51,7 +56,7 @@ func (s *Store) ClearExpired(ctx context.Context) error {
 		switch {
 		case removed > 0:
 			stalls = 0
-			size = nextBatch(size, took)
+			size = nextBatch(size, took, s.dialect.slowBatch())
 		case err == nil:
 			if stalls++; stalls > maxStalls {
 				return errStalled
@@ -64,11 +69,11 @@ func (s *Store) ClearExpired(ctx context.Context) error {
 	}
 }
 
-func nextBatch(size int, took time.Duration) int {
+func nextBatch(size int, took, slow time.Duration) int {
 	switch {
-	case took > slowBatch:
+	case took > slow:
 		return max(size/2, 1)
-	case took < quickBatch:
+	case took < slow/4:
 		return min(2*size, maxBatch)
 	}
 	return size
@@ -85,29 +90,29 @@ func (s *Store) isTooMuch(err error) bool {
 
 // clearSome removes some rows and returns how many. It passes over the rows that
 // others have locked, or waits for them.
-func (s *Store) clearSome(ctx context.Context, now any, size int, wait bool) (int64, error) {
+func (s *Store) clearSome(ctx context.Context, took *time.Duration, now any, size int, wait bool) (int64, error) {
 	if !wait && s.queries.clearUnlocked != "" && !s.mustWait.Load() {
-		removed, err := s.clearWith(ctx, s.queries.clearUnlocked, now, size)
+		removed, err := s.clearWith(ctx, took, s.queries.clearUnlocked, now, size)
 		if err == nil || ctx.Err() != nil || s.isTooMuch(err) {
 			return removed, err
 		}
 		// Older servers, and engines that speak a part of the SQL, don't know
 		// SKIP LOCKED. Where it was something else, waiting fails, too.
-		removed, err = s.clearWith(ctx, s.queries.clear, now, size)
+		removed, err = s.clearWith(ctx, took, s.queries.clear, now, size)
 		s.mustWait.Store(err == nil)
 		return removed, err
 	}
-	return s.clearWith(ctx, s.queries.clear, now, size)
+	return s.clearWith(ctx, took, s.queries.clear, now, size)
 }
 
-func (s *Store) clearWith(ctx context.Context, statement string, now any, size int) (int64, error) {
+func (s *Store) clearWith(ctx context.Context, took *time.Duration, statement string, now any, size int) (int64, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	args := []any{now, size}
 	if statement == s.queries.clear && s.queries.clearAgain {
 		args = append(args, now)
 	}
-	removed, _, err := s.exec(ctx, statement, args...)
+	removed, _, err := s.execTimed(ctx, took, statement, args...)
 	return removed, err
 }
 

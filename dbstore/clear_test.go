@@ -174,12 +174,12 @@ func TestBatchesAreOfASizeThatSuits(t *testing.T) {
 		{100, time.Millisecond, 200},
 		{600, time.Millisecond, maxBatch},
 		{maxBatch, 0, maxBatch},
-		{100, quickBatch, 100},
-		{100, slowBatch, 100},
-		{100, slowBatch + 1, 50},
+		{100, 10 * time.Millisecond, 100},
+		{100, 40 * time.Millisecond, 100},
+		{100, 41 * time.Millisecond, 50},
 		{1, time.Minute, 1},
 	} {
-		require.Equal(t, test.next, nextBatch(test.size, test.took), "%d rows in %v", test.size, test.took)
+		require.Equal(t, test.next, nextBatch(test.size, test.took, 40*time.Millisecond), "%d rows in %v", test.size, test.took)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -305,37 +306,42 @@ func TestPoolIsExhausted(t *testing.T) {
 
 // Those who wait for a connection get it in the order in which they came.
 func TestConnectionsAreGivenInOrder(t *testing.T) {
-	var q queue
-	leave, err := q.enter(t.Context(), 1)
-	require.NoError(t, err)
-	served := make(chan int)
-	for i := range 20 {
-		go func() {
-			leave, err := q.enter(t.Context(), 1)
-			if err == nil {
-				served <- i
-				leave()
-			}
-		}()
-		time.Sleep(time.Millisecond) // it waits by then
-	}
-	leave()
-	for i := range 20 {
-		require.Equal(t, i, <-served)
-	}
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	leave, err = q.enter(t.Context(), 1)
-	require.NoError(t, err)
-	_, err = q.enter(canceled, 1)
-	require.ErrorIs(t, err, context.Canceled)
-	_, err = q.enter(canceled, 0)
-	require.NoError(t, err, "where there is no limit, nobody waits")
-	for range 2 {
-		_, err = q.enter(t.Context(), 2)
-		require.NoError(t, err, "the limit was raised")
-	}
-	leave()
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		leave, err := q.enter(t.Context(), 1)
+		require.NoError(t, err)
+		served := make(chan int)
+		for i := range 20 {
+			go func() {
+				leave, err := q.enter(t.Context(), 1)
+				if err == nil {
+					served <- i
+					leave()
+				}
+			}()
+			synctest.Wait() // it waits, too
+		}
+		leave()
+		for i := range 20 {
+			require.Equal(t, i, <-served)
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		synctest.Wait()
+		leave, err = q.enter(t.Context(), 1)
+		require.NoError(t, err)
+		_, err = q.enter(canceled, 1)
+		require.ErrorIs(t, err, context.Canceled)
+		_, err = q.enter(canceled, 0)
+		require.NoError(t, err, "where there is no limit, nobody waits")
+		for range 2 {
+			_, err = q.enter(t.Context(), 2)
+			require.NoError(t, err, "the limit was raised")
+		}
+		_, err = q.enter(canceled, 2)
+		require.ErrorIs(t, err, context.Canceled)
+		leave()
+	})
 }
 
 // A visitor who closes the page has logged out, or paid, all the same.

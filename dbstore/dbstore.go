@@ -110,6 +110,7 @@ type Store struct {
 	now     func() time.Time
 
 	queue    queue                    // for the pool's connections
+	writers  queue                    // where only one can write
 	vetted   atomic.Pointer[settings] // of the server, where they matter
 	mustWait atomic.Bool              // the server doesn't know SKIP LOCKED
 }

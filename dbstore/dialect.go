@@ -55,7 +55,8 @@ type dialect struct {
 	clearAgain    bool   // clear takes the time twice
 	clearUnlocked string // the same, but for those that others have locked
 
-	settings string // asks for the settings that decide what can be written
+	oneWriter bool   // others wait, and ask again and again
+	settings  string // asks for the settings that decide what can be written
 
 	code     func(error) string // what the database calls an error; "" if it isn't its own
 	codeName string
@@ -65,19 +66,20 @@ type dialect struct {
 
 var dialects = map[Dialect]*dialect{
 	SQLite: {
-		name:     "SQLite",
-		drivers:  []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
-		quote:    `"`,
-		dataType: "text",
-		timeType: "datetime",
-		timeText: "CAST(%s AS TEXT)",
-		same:     "%s = ?",
-		tail:     "substr({data}, -%d)",
-		time:     timeAsText,
-		clear:    "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?)",
-		code:     sqliteCode,
-		codeName: "SQLite code",
-		failures: sqliteFailures,
+		name:      "SQLite",
+		drivers:   []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
+		quote:     `"`,
+		dataType:  "text",
+		timeType:  "datetime",
+		timeText:  "CAST(%s AS TEXT)",
+		same:      "%s = ?",
+		tail:      "substr({data}, -%d)",
+		time:      timeAsText,
+		clear:     "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?)",
+		oneWriter: true,
+		code:      sqliteCode,
+		codeName:  "SQLite code",
+		failures:  sqliteFailures,
 		refusals: map[string]string{
 			"5":  "database is locked",
 			"14": "unable to open database file",

@@ -253,16 +253,17 @@ func TestSessionExceedsThePacket(t *testing.T) {
 	}
 	var limit int
 	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@max_allowed_packet").Scan(&limit))
-	if limit > 20<<20 {
-		t.Skipf("max_allowed_packet is %d here: no session is that large", limit)
-	}
 	before := connection()
 	// A row of over half the limit can be changed: the old one isn't sent along.
-	key := store.insert(t, noiseJSON(limit*9/16), time.Now(), time.Hour)
+	size := min(limit, 16<<20) * 9 / 16
+	key := store.insert(t, noiseJSON(size), time.Now(), time.Hour)
 	resp := visit(t, store, key, func(s *cookiestore.Session) { s.Set("b", 1) })
 	require.Equal(t, http.StatusOK, resp.StatusCode)
+	if limit > 20<<20 {
+		return // no session is that large
+	}
 	var failure error
-	resp = visit(t, store, key, func(s *cookiestore.Session) { s.Set("c", noise(limit*6/16)) }, saveErrors(&failure))
+	resp = visit(t, store, key, func(s *cookiestore.Session) { s.Set("c", noise(size*2/3)) }, saveErrors(&failure))
 	requireUnavailable(t, resp)
 	require.ErrorIs(t, failure, cookiestore.ErrTooLarge)
 	require.ErrorContains(t, failure, fmt.Sprintf("the database accepts %d (max_allowed_packet)", limit))

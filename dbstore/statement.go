@@ -33,11 +33,25 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 // a connection broke meanwhile: the statement was then carried out once, twice or
 // not at all, and changed counts the last time only.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (changed int64, torn bool, err error) {
+	return s.execTimed(ctx, new(time.Duration), statement, args...)
+}
+
+// execTimed also tells how long the statement took, without the wait for its turn.
+func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement string, args ...any) (changed int64, torn bool, err error) {
+	if s.dialect.oneWriter {
+		leave, err := s.writers.enter(ctx, 1)
+		if err != nil {
+			return 0, false, failed(ctx, err)
+		}
+		defer leave()
+	}
 	tear, err := s.attempt(ctx, func(conn *sql.Conn) error {
 		if err := s.vet(ctx, conn, packetSize(statement, args)); err != nil {
 			return err
 		}
+		began := time.Now()
 		result, err := conn.ExecContext(ctx, statement, args...)
+		*took = time.Since(began)
 		if err != nil {
 			return err
 		}
@@ -120,12 +134,13 @@ func (s *Store) once(ctx context.Context, sound bool, work func(*sql.Conn) error
 }
 
 // A queue is where those wait for a connection who find none free: in the order in
-// which they came. The pool of database/sql itself serves them at random, so that
-// some wait many times as long as others.
+// which they came. The pool of database/sql serves them at random, and SQLite those
+// who happen to ask at the right moment, so that some wait many times as long as
+// others.
 type queue struct{ places atomic.Pointer[chan struct{}] }
 
-// enter waits for one of the pool's connections, of which there are at most that
-// many, or, with 0, any number. The caller calls leave when it is done with it.
+// enter waits for a place, of which there are that many, or, with 0, any number. The
+// caller calls leave when it is done with it.
 func (q *queue) enter(ctx context.Context, most int) (leave func(), err error) {
 	if most <= 0 {
 		return func() {}, nil

@@ -168,7 +168,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 				"insert": func() error { _, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: "{}"}); return err },
 				"delete": func() error { return store.Delete(t.Context(), "", newKey(), "") },
 				"clear": func() error {
-					_, err := store.clearSome(t.Context(), store.dialect.time(time.Time{}), 10, true)
+					_, err := store.clearSome(t.Context(), new(time.Duration), store.dialect.time(time.Time{}), 10, true)
 					return err
 				},
 			} {
