@@ -12,8 +12,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"example.com/cookiestore"
 )
 
 func TestClearExpired(t *testing.T) {
@@ -257,21 +255,31 @@ func TestRowsThatStay(t *testing.T) {
 // Engines that speak PostgreSQL's SQL may have no advisory locks, and no operator
 // classes.
 func TestCreateTableOnAnotherEngine(t *testing.T) {
-	db := databases[1].open(t)
-	other := *dialects[PostgreSQL]
-	other.lock, other.like = "SELECT no_such_lock()", "no_such_ops"
-	store, err := New(db, testKey, WithTable("another_engine"))
-	require.NoError(t, err)
-	store.dialect = &other
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() { assert.NoError(t, store.CreateTable(t.Context())) })
+	for name, test := range map[string]struct {
+		lock, like string
+		indexes    int
+	}{
+		"with neither":           {"SELECT no_such_lock()", "no_such_ops", 2},
+		"without advisory locks": {"SELECT no_such_lock()", "varchar_pattern_ops", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := databases[1].open(t)
+			other := *dialects[PostgreSQL]
+			other.lock, other.like = test.lock, test.like
+			store, err := New(db, testKey, WithTable(fmt.Sprintf("another_engine_%d", test.indexes)))
+			require.NoError(t, err)
+			store.dialect = &other
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() { assert.NoError(t, store.CreateTable(t.Context())) })
+			}
+			all.Wait()
+			key := store.insert(t, `{"a":1}`, time.Now(), time.Hour)
+			var indexes int
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_indexes WHERE tablename = $1", store.table).Scan(&indexes))
+			require.Equal(t, test.indexes, indexes)
+			_, err = store.Load(t.Context(), "", key)
+			require.NoError(t, err)
+		})
 	}
-	all.Wait()
-	store.insert(t, `{"a":1}`, time.Now(), time.Hour)
-	var indexes int
-	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_indexes WHERE tablename = 'another_engine'").Scan(&indexes))
-	require.Equal(t, 2, indexes)
-	_, err = store.Load(t.Context(), "", newKey())
-	require.ErrorIs(t, err, cookiestore.ErrNoSession)
 }

@@ -2,6 +2,7 @@ package dbstore
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -146,12 +147,18 @@ func TestStatementsOfThePoolAreStale(t *testing.T) {
 
 // leaky is a database that can't be connected to, and whose driver says all it knows.
 type leaky struct {
-	inner driver.Driver
-	err   error
+	inner   driver.Driver
+	err     error
+	dialect Dialect
+}
+
+type leakyDriver struct {
+	driver.Driver
+	dialect Dialect
 }
 
 func (l leaky) Connect(context.Context) (driver.Conn, error) { return nil, l.err }
-func (l leaky) Driver() driver.Driver                        { return &wrappedDriver{l.inner} }
+func (l leaky) Driver() driver.Driver                        { return &leakyDriver{l.inner, l.dialect} }
 
 // What a driver says of a DSN that it can't use is not shown: it may repeat it, or take
 // a part of a password for a host, a user or an option.
@@ -214,7 +221,7 @@ func TestErrorsHoldNoPassword(t *testing.T) {
 	} {
 		for _, d := range []Dialect{SQLite, PostgreSQL, MySQL} {
 			t.Run(fmt.Sprint(name, " ", d), func(t *testing.T) {
-				check(t, sql.OpenDB(leaky{openSQLite(t).Driver(), fmt.Errorf("can't connect to postgres://u:s3cr3t@x: %w", err)}), WithDialect(d))
+				check(t, sql.OpenDB(leaky{openSQLite(t).Driver(), fmt.Errorf("can't connect to postgres://u:s3cr3t@x: %w", err), d}), WithDialect(d))
 			})
 		}
 	}
@@ -230,6 +237,10 @@ func TestErrorsSayWhyThereIsNoConnection(t *testing.T) {
 	noUser.User = url.UserPassword("nobody_of_that_name", "s3cr3t")
 	closed := openSQLite(t)
 	require.NoError(t, closed.Close())
+	inner := openSQLite(t).Driver()
+	leak := func(d Dialect, err error) *sql.DB {
+		return sql.OpenDB(leaky{inner, fmt.Errorf("postgres://u:s3cr3t@x: %w", err), d})
+	}
 	for _, test := range []struct {
 		name string
 		db   *sql.DB
@@ -243,14 +254,26 @@ func TestErrorsSayWhyThereIsNoConnection(t *testing.T) {
 		{"a database that isn't there, MySQL", open(t, "mysql", strings.Replace(mysqlDSN(t), "/dbstore_test_", "/not_there_", 1)), "no connection: there is no such database (error 1049)"},
 		{"a file that isn't there", open(t, "sqlite", "file:"+filepath.Join(t.TempDir(), "no", "x.db")), "no connection: unable to open database file (SQLite code 14)"},
 		{"a pool that is closed", closed, "no connection: sql: database is closed"},
+		{"another code", leak(PostgreSQL, sqlStateError("XX000")), "no connection: SQLSTATE XX000"},
+		{"a code that isn't one", leak(PostgreSQL, sqlStateError("s3cr3t")), "no connection: the driver's error, a "},
+		{"another driver of SQLite", leak(SQLite, errors.New("unable to open database file: s3cr3t")), "no connection: unable to open database file (SQLite code 14)"},
+		{"a server without TLS, pgx", leak(PostgreSQL, errors.New("server refused TLS connection")), "no connection: server refused TLS connection"},
+		{"a server without TLS, MySQL", leak(MySQL, errors.New("TLS requested but server does not support TLS")), "no connection: TLS requested but server does not support TLS"},
+		{"a server without TLS, pq", leak(PostgreSQL, errors.New("SSL is not enabled on the server")), "no connection: SSL is not enabled on the server"},
+		{"a certificate of another", leak(PostgreSQL, &tls.CertificateVerificationError{Err: errors.New("s3cr3t")}), "no connection: the server's certificate is not trusted"},
 		{"a DSN that isn't one", open(t, "pgx", "postgres://a:b/c"), "no connection: the driver's error, a *pgconn.ParseConfigError, is not shown, since it may repeat a password: check the DSN"},
 		{"a server that asks for TLS in vain", open(t, "mysql", "u:p@tcp("+answering(t, "")+")/x"), "no connection: it was closed, or the server can't be reached"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			store, err := New(test.db, testKey)
+			var options []Option
+			if connector, ok := test.db.Driver().(*leakyDriver); ok {
+				options = append(options, WithDialect(connector.dialect))
+			}
+			store, err := New(test.db, testKey, options...)
 			require.NoError(t, err)
 			_, err = store.Row(t.Context(), newKey())
 			require.ErrorContains(t, err, "dbstore: "+test.says)
+			requireDiscreet(t, err, "s3cr3t")
 		})
 	}
 }

@@ -104,6 +104,18 @@ func TestCreateTable(t *testing.T) {
 		_, err = store.Load(t.Context(), "sessionid", key)
 		require.NoError(t, err)
 	})
+	store := newStore(t, databases[1].open(t))
+	var indexes []string
+	rows, err := store.db.QueryContext(t.Context(), "SELECT indexname FROM pg_indexes WHERE tablename = $1 ORDER BY 1", store.table)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		indexes = append(indexes, name)
+	}
+	require.NoError(t, rows.Err())
+	require.Equal(t, []string{indexName(store.table, "expire_date", ""), store.table + "_pkey", indexName(store.table, "session_key", "_like")}, indexes)
 	require.Equal(t, "django_session_expire_date_a5c62663", indexName("django_session", "expire_date", ""))
 	require.Equal(t, "django_session_session_key_c0390e0f_like", indexName("django_session", "session_key", "_like"))
 }
@@ -142,6 +154,8 @@ func TestMalformedKeys(t *testing.T) {
 		"with a letter beyond": key[2:] + "é",
 	} {
 		_, err := store.Load(t.Context(), "sessionid", value)
+		require.ErrorIs(t, err, cookiestore.ErrMalformed, name)
+		_, err = store.Row(t.Context(), value)
 		require.ErrorIs(t, err, cookiestore.ErrMalformed, name)
 	}
 	require.NoError(t, store.db.Close())
@@ -276,6 +290,25 @@ func TestSessionEndsInTheSameSecond(t *testing.T) {
 		}, at)
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 		require.Empty(t, resp.Cookies())
+	})
+}
+
+// What is saved twice in a second, as it was, is saved and no conflict.
+func TestSavedTwiceInASecond(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		store := newStore(t, d.open(t))
+		now := time.Now()
+		rec := cookiestore.Record{Data: `{"a":1}`, Saved: now, Expires: now.Add(time.Hour)}
+		var err error
+		for range 3 {
+			before := rec
+			rec.Cookie, rec.Version, err = store.Save(t.Context(), "", rec)
+			require.NoError(t, err)
+			require.True(t, before.Cookie == "" || rec.Cookie == before.Cookie)
+		}
+		require.ErrorIs(t, store.Delete(t.Context(), "", rec.Cookie, ":"+strings.Repeat("A", 43)), cookiestore.ErrConflict)
+		require.NoError(t, store.Delete(t.Context(), "", rec.Cookie, rec.Version))
+		require.Zero(t, store.count(t))
 	})
 }
 

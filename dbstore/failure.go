@@ -124,7 +124,7 @@ func (d *dialect) classify(err error) failure {
 	if what, ok := d.failures[code]; ok {
 		return what
 	}
-	if what, ok := d.failures[code[:min(2, len(code))]]; ok && d.numbered {
+	if what, ok := d.failures[code[:min(2, len(code))]]; ok && len(code) == 5 {
 		return what // a class of SQLSTATEs
 	}
 	var unsent interface{ SafeToRetry() bool } // of pgx

@@ -89,7 +89,6 @@ func newFaulty(t *testing.T, as Dialect) (*Store, *faulty) {
 	store := newStore(t, db, WithDialect(SQLite))
 	mixed := *dialects[SQLite]
 	mixed.code, mixed.failures, mixed.refusals, mixed.codeName = dialects[as].code, dialects[as].failures, dialects[as].refusals, dialects[as].codeName
-	mixed.numbered = dialects[as].numbered
 	store.dialect = &mixed
 	return store, f
 }
@@ -105,6 +104,11 @@ type unsentError struct{}
 
 func (unsentError) Error() string     { return "write failed" }
 func (unsentError) SafeToRetry() bool { return true }
+
+// perhapsSentError is one from after that.
+type perhapsSentError struct{ unsentError }
+
+func (perhapsSentError) SafeToRetry() bool { return false }
 
 func TestWhatIsTriedAgain(t *testing.T) {
 	mysqlError := func(text string) error { return errors.New("Error " + text) }
@@ -124,6 +128,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"PostgreSQL: cached plan", PostgreSQL, sqlStateError("0A000"), 2},
 		{"PostgreSQL: no such statement", PostgreSQL, sqlStateError("26000"), 2},
 		{"PostgreSQL: not sent", PostgreSQL, unsentError{}, 2},
+		{"PostgreSQL: perhaps sent", PostgreSQL, perhapsSentError{}, 1},
 		{"PostgreSQL: no such column", PostgreSQL, sqlStateError("42703"), 1},
 		{"PostgreSQL: statement_timeout", PostgreSQL, sqlStateError("57014"), 1},
 		{"PostgreSQL: disk full", PostgreSQL, sqlStateError("53100"), 1},
