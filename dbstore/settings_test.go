@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -244,31 +245,47 @@ func noiseJSON(n int) string { return `{"a":"` + noise(n) + `"}` }
 // MySQL closes the connection on which a packet exceeds its limit, with whatever other
 // visitors do on it.
 func TestSessionExceedsThePacket(t *testing.T) {
-	db := databases[2].open(t)
-	db.SetMaxOpenConns(1)
-	store := newStore(t, db, WithTimeout(time.Minute))
-	connection := func() (id int) {
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT connection_id()").Scan(&id))
-		return id
+	server := newMariaDB(t)
+	server.start(t)
+	t.Cleanup(func() { server.stop(t) })
+	const limit = 1 << 20
+	_, err := open(t, server.driver, server.dsn).ExecContext(t.Context(), fmt.Sprintf("SET GLOBAL max_allowed_packet = %d", limit))
+	require.NoError(t, err)
+	for _, parameters := range []string{"", "?interpolateParams=true"} {
+		db := open(t, server.driver, server.dsn+parameters)
+		db.SetMaxOpenConns(1)
+		store := newStore(t, db, WithTimeout(time.Minute))
+		connection := func() (id int) {
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT connection_id()").Scan(&id))
+			return id
+		}
+		before := connection()
+		// A row of over half the limit can be changed: the old one isn't sent along.
+		key := store.insert(t, noiseJSON(limit*9/16), time.Now(), time.Hour)
+		resp := visit(t, store, key, func(s *cookiestore.Session) { s.Set("b", 1) })
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		row, err := store.Row(t.Context(), key)
+		require.NoError(t, err)
+		require.Greater(t, len(row.SessionData), limit/2)
+		var failure error
+		resp = visit(t, store, key, func(s *cookiestore.Session) { s.Set("c", noise(limit*9/16)) }, saveErrors(&failure))
+		requireUnavailable(t, resp)
+		require.ErrorIs(t, failure, cookiestore.ErrTooLarge)
+		require.ErrorContains(t, failure, fmt.Sprintf("the database accepts %d (max_allowed_packet)", limit))
+		require.Equal(t, before, connection())
+		visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("b"), "it is as it was") })
+
+		// Up to the limit it works, and just over it is refused.
+		for size, fits := range map[int]bool{limit - 1000: true, limit: false} {
+			err := store.Delete(t.Context(), "", key, strings.Repeat("x", size))
+			if fits {
+				require.ErrorIs(t, err, cookiestore.ErrConflict)
+			} else {
+				require.ErrorIs(t, err, cookiestore.ErrTooLarge)
+			}
+		}
+		require.Equal(t, before, connection())
 	}
-	var limit int
-	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@max_allowed_packet").Scan(&limit))
-	before := connection()
-	// A row of over half the limit can be changed: the old one isn't sent along.
-	size := min(limit, 16<<20) * 9 / 16
-	key := store.insert(t, noiseJSON(size), time.Now(), time.Hour)
-	resp := visit(t, store, key, func(s *cookiestore.Session) { s.Set("b", 1) })
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-	if limit > 20<<20 {
-		return // no session is that large
-	}
-	var failure error
-	resp = visit(t, store, key, func(s *cookiestore.Session) { s.Set("c", noise(size*2/3)) }, saveErrors(&failure))
-	requireUnavailable(t, resp)
-	require.ErrorIs(t, failure, cookiestore.ErrTooLarge)
-	require.ErrorContains(t, failure, fmt.Sprintf("the database accepts %d (max_allowed_packet)", limit))
-	require.Equal(t, before, connection())
-	visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("b"), "it is as it was") })
 }
 
 // The limit is asked for again before a session is refused: it may have been raised.

