@@ -416,3 +416,23 @@ func TestVisitorLeavesADeadDatabase(t *testing.T) {
 		require.ErrorContains(t, impatient.Delete(ctx, "", newKey(), "v"), "the database took over 20ms")
 	})
 }
+
+// SQLite's writers take turns, and no longer than the time allows. Those who read
+// don't wait.
+func TestWritersTakeTurns(t *testing.T) {
+	store := newStore(t, openSQLite(t))
+	key := store.insert(t, `{"a":1}`, time.Now(), time.Hour)
+	leave, err := store.writers.enter(t.Context(), 1)
+	require.NoError(t, err)
+	store.timeout = 30 * time.Millisecond
+	for _, err := range []error{store.Delete(t.Context(), "", key, ""), store.ClearExpired(t.Context())} {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "dbstore: the database took over 30ms")
+	}
+	store.timeout = 0
+	_, err = store.Row(t.Context(), key)
+	require.NoError(t, err)
+	leave()
+	require.NoError(t, store.Delete(t.Context(), "", key, ""))
+	require.Zero(t, store.count(t))
+}
