@@ -93,7 +93,7 @@ func (s *Store) isTooMuch(err error) bool {
 func (s *Store) clearSome(ctx context.Context, took *time.Duration, now any, size int, wait bool) (int64, error) {
 	if !wait && s.queries.clearUnlocked != "" && !s.mustWait.Load() {
 		removed, err := s.clearWith(ctx, took, s.queries.clearUnlocked, now, size)
-		if err == nil || ctx.Err() != nil || s.isTooMuch(err) {
+		if err == nil || ctx.Err() != nil || s.isTooMuch(err) || s.dialect.classify(err) == cutOff || errors.As(err, new(*connectError)) {
 			return removed, err
 		}
 		// Older servers, and engines that speak a part of the SQL, don't know

@@ -163,6 +163,20 @@ func TestClearWithoutSkipLocked(t *testing.T) {
 	})
 }
 
+// A connection that breaks says nothing of what the server knows.
+func TestBrokenConnectionKeepsSkipLocked(t *testing.T) {
+	store, f := newFaulty(t, PostgreSQL)
+	store.queries.clearUnlocked = store.queries.clear + " -- unlocked"
+	f.fail = func(query string) error {
+		if strings.HasSuffix(query, "-- unlocked") {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	require.ErrorIs(t, store.ClearExpired(t.Context()), io.ErrUnexpectedEOF)
+	require.False(t, store.mustWait.Load())
+}
+
 func TestBatchesAreOfASizeThatSuits(t *testing.T) {
 	for _, test := range []struct {
 		size int
