@@ -95,7 +95,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 	flags.StringVar(&c.dsn, "dsn", "", "data source `name` of the database ($DSN)")
 	flags.StringVar(&c.table, "table", "django_session", "`name` of the table")
 	flags.DurationVar(&c.every, "every", 0, "do it again after each `interval`, such as 1h, until SIGINT or SIGTERM (default: do it once)")
-	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "`duration` that the database may take for a thousand sessions; 0 for any")
+	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "`duration` that the database may take for one batch; 0 for any")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, usage)

@@ -12,6 +12,7 @@ import (
 
 	"example.com/cookiestore"
 	"example.com/cookiestore/dbstore"
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -146,10 +147,10 @@ func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"a file that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", missing}, "unable to open database file"},
+		{"a file that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", missing}, "no connection: unable to open database file (SQLite code 14)"},
 		{"a table that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
-		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "failed to connect"},
-		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "dial tcp 127.0.0.1:1"},
+		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "no connection: connection refused"},
+		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "no connection: connection refused"},
 		{"a signal before it is done", stopped, []string{"-store", "sqlite", "-dsn", path}, "context canceled"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -160,6 +161,53 @@ func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
 		})
 	}
 	assert.NoFileExists(t, missing, "it must make no database")
+}
+
+// Nothing of a DSN is shown, whatever a driver makes of it.
+func TestNoDSNIsShown(t *testing.T) {
+	for _, test := range []struct{ store, dsn string }{
+		{"postgres", "postgres://shop:" + password + "@127.0.0.1:1/shop?sslmode=disable"},
+		{"postgres", "postgres://" + password + ":x@127.0.0.1:1/shop?sslmode=disable"},
+		{"postgres", "postgres://shop:a@" + password + "@127.0.0.1:1/shop"},
+		{"postgres", "postgres://shop:a/" + password + "@127.0.0.1:1/shop"},
+		{"postgres", "host=127.0.0.1 port=1 password=a " + password},
+		{"postgres", "postgres://shop@127.0.0.1:1/shop?sslmode=" + password},
+		{"mysql", "shop:" + password + "@tcp(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a@tcp(" + password + ".invalid:1)/shop"},
+		{"mysql", "shop:a@" + password + "(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a/" + password + "@tcp(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a@tcp(127.0.0.1:1)/shop?tls=" + password},
+		{"sqlite", "file:x.db?mode=ro&_pragma=key('" + password},
+		{"sqlite", "/nowhere/" + password},
+	} {
+		status, _, errOut := call(t, t.Context(), nil, "-store", test.store, "-dsn", test.dsn)
+		assert.NotEqual(t, good, status, test.dsn)
+		assert.NotEmpty(t, errOut, test.dsn)
+	}
+}
+
+// Where nothing would be committed, nothing was removed.
+func TestAutocommitOff(t *testing.T) {
+	dsn := os.Getenv("TEST_MYSQL_DSN")
+	if dsn == "" {
+		dsn = "root@tcp(127.0.0.1:3306)/test"
+	}
+	config, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	config.Params = map[string]string{"autocommit": "0"}
+	db, err := openDatabase("mysql", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	if err := db.PingContext(t.Context()); err != nil {
+		const missing = "MariaDB can't be reached: install it (apt-get install mariadb-server) and set TEST_MYSQL_DSN to its address"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	status, _, errOut := call(t, t.Context(), nil, "-store", "mysql", "-dsn", config.FormatDSN())
+	assert.Equal(t, bad, status)
+	assert.Contains(t, errOut, "clearsessions: autocommit is off")
 }
 
 func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {

@@ -24,14 +24,23 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, give writers time to wait for each other, or they fail at once. That
-// wait is the driver's: neither the request's context nor [WithTimeout] ends it. With
-// modernc.org/sqlite:
+// With SQLite, let writers wait for each other in the driver. Without that the store
+// waits itself, which takes longer. The driver's wait is ended neither by the
+// request's context nor by [WithTimeout]. With modernc.org/sqlite:
 //
 //	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
-// trips a query.
+// trips a query. A session in MySQL or MariaDB can be as large as the server's
+// max_allowed_packet; a larger one is [cookiestore.ErrTooLarge]. With autocommit off
+// nothing would be committed, and the store refuses to write.
+//
+// Any isolation level will do: each statement is a transaction of its own. The tests
+// run on PostgreSQL at all levels and in all of pgx's modes of execution, and on
+// MariaDB at all levels and in several SQL modes. The engines that speak the same SQL
+// (CockroachDB, YugabyteDB, TiDB, Vitess) were not tried. What their documentation
+// says they lack, the store can do without: advisory locks, operator classes and SKIP
+// LOCKED.
 //
 // # Requests at the same time
 //
@@ -49,14 +58,30 @@
 //
 // # Failures
 //
-// Every query runs under the request's context and for at most five seconds (see
-// [WithTimeout]). A database that doesn't answer, or can't be written to, is an
-// error for the middleware's error handler, and the visitor's cookie stays as it
-// is. Nothing has to be restarted when the database is back.
+// Every statement runs for at most five seconds (see [WithTimeout]), with all that is
+// tried for it. A load also ends with the request's context. A save or a deletion
+// doesn't: a visitor who closes the page has still logged out, or paid.
 //
-// Where the connection breaks, or the time is up, while a statement runs, the database
-// may carry it out all the same. A visitor who goes away ends the request's context:
-// what is not saved by then, a Flush too, is not saved.
+// A statement is tried again where that is safe:
+//
+//   - What the database has taken back for the sake of another statement (a
+//     serialization failure, a deadlock, a lock that SQLite would not wait for) is
+//     tried again after a short random pause, up to 50 times.
+//   - What a server refuses because it is read-only, as the old primary is after a
+//     failover, goes to another connection, and the first is closed. So does what
+//     fails because pgx's prepared statement is stale.
+//   - Where the connection breaks, the statement may have been carried out. It is sent
+//     once more, on a connection that answers. A new session has a key that is used
+//     once, and a change is made only to the state that was loaded, so neither can
+//     happen twice; what the first has done, the second finds.
+//
+// A database that doesn't answer all the same, or can't be written to, is an error for
+// the middleware's error handler, and the visitor's cookie stays as it is. Nothing has
+// to be restarted when the database is back.
+//
+// Errors hold no session ID, no value of a session, and nothing of the DSN. Where
+// there is no connection, they say why in the store's own words, since a driver may
+// repeat the DSN with its password.
 package dbstore
 
 import (
@@ -65,9 +90,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore"
@@ -83,6 +108,11 @@ type Store struct {
 	queries queries
 	timeout time.Duration
 	now     func() time.Time
+
+	queue    queue                    // for the pool's connections
+	writers  queue                    // where only one can write
+	vetted   atomic.Pointer[settings] // of the server, where they matter
+	mustWait atomic.Bool              // the server doesn't know SKIP LOCKED
 }
 
 var _ cookiestore.Store = (*Store)(nil)
@@ -115,8 +145,10 @@ func WithFallbackKeys(keys ...[]byte) Option {
 // django_session.
 func WithTable(name string) Option { return func(o *options) { o.table = name } }
 
-// WithTimeout bounds the time that a query may take, beside the request's context.
-// Default: five seconds; 0 means no bound.
+// WithTimeout bounds the time that a statement may take, with the wait for a
+// connection and all that is tried again. In ClearExpired it is the time of one batch.
+// Default: five seconds; 0 means no bound, and then a save waits for a dead database
+// as long as the connection does.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
@@ -173,27 +205,63 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 func (s *Store) CreateTable(ctx context.Context) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	if _, err := s.exec(ctx, s.queries.probe); err == nil {
-		return nil
+	err := s.probe(ctx)
+	if err == nil || ctx.Err() != nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
+		return err
 	}
-	statements, err := s.dialect.create(s.table)
+	steps, err := s.dialect.create(s.table)
 	if err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return failed(ctx, err)
+	err = s.createAtOnce(ctx, steps)
+	if err != nil && s.createInSteps(ctx, steps) != nil {
+		return err
 	}
-	defer tx.Rollback()
-	for _, statement := range statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return failed(ctx, err)
+	return s.probe(ctx) // a table of that name may be another
+}
+
+// probe asks whether the table is there, with its columns.
+func (s *Store) probe(ctx context.Context) error {
+	_, _, err := s.exec(ctx, s.queries.probe)
+	return err
+}
+
+// createAtOnce makes the table in one transaction, while nobody else does.
+func (s *Store) createAtOnce(ctx context.Context, steps creation) error {
+	_, err := s.attempt(ctx, func(conn *sql.Conn) error {
+		tx, err := conn.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		for _, statement := range slices.Concat(steps.lock, steps.needed, steps.wanted) {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	return err
+}
+
+// createInSteps is for engines that speak PostgreSQL's SQL without advisory locks
+// (YugabyteDB), operator classes or transactions that make a table (CockroachDB). Two
+// that make the table at once may be in each other's way.
+func (s *Store) createInSteps(ctx context.Context, steps creation) (err error) {
+	for range 5 {
+		err = nil
+		for _, statement := range steps.needed {
+			if _, _, failure := s.exec(ctx, statement); failure != nil {
+				err = failure
+			}
+		}
+		if err == nil {
+			break
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return failed(ctx, err)
+	for _, statement := range steps.wanted {
+		_, _, _ = s.exec(ctx, statement)
 	}
-	_, err = s.exec(ctx, s.queries.probe) // a table of that name may be another
 	return err
 }
 
@@ -215,12 +283,12 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	defer cancel()
 	row := Row{SessionKey: key}
 	var expires moment
-	err := s.db.QueryRowContext(ctx, s.queries.load, key).Scan(&row.SessionData, &expires)
+	err := s.query(ctx, s.queries.load, key, &row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
 	case err != nil:
-		return Row{}, failed(ctx, err)
+		return Row{}, err
 	case expires.IsZero():
 		return Row{}, fmt.Errorf("dbstore: the row's expire_date is no time: %w", cookiestore.ErrMalformed)
 	}
@@ -242,14 +310,19 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 		return cookiestore.Record{}, err
 	}
 	rec := decoded.Record
-	rec.Expires, rec.Version = row.ExpireDate, row.SessionData
+	rec.Expires, rec.Version = row.ExpireDate, stateOf(row.SessionData)
 	return rec, nil
 }
 
 // Save writes a row: a new one with a new random key, or the one that the session
-// was loaded from, if it is still as it was then, and not over. A new key for an old
-// session replaces that of its row, so that the old key is worth nothing at once. The
-// version of a row is its session_data.
+// was loaded from, if it is still as it was then, and has not expired. A new key for
+// an old session replaces that of its row, so that the old key is worth nothing at
+// once. The version of a row is the end of its session_data, the signature, which
+// covers the rest; or all of it, in a row from before Django 3.1.
+//
+// Save runs to its end under the store's timeout, even if the context is canceled: a
+// visitor who closes the page has still paid. The error is
+// [cookiestore.ErrTooLarge] if the row exceeds MySQL's max_allowed_packet.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
 	data, err := s.rows.Encode(rec.Data, rec.Saved)
 	if err != nil {
@@ -259,160 +332,64 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	if rec.Cookie == "" || rec.NewID {
 		key = newKey()
 	}
-	ctx, cancel := s.limit(ctx)
+	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
+	onState := s.queries.onState(rec.Version)
 	var changed int64
+	var torn bool
 	switch {
 	case rec.Cookie == "":
-		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
+		changed, torn, err = s.exec(ctx, s.queries.insert, key, data, expires)
 	case rec.NewID:
-		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.cycle, key, data, expires, rec.Cookie, rec.Version, now)
 	default:
-		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.update, data, expires, key, rec.Version, now)
 	}
+	version = stateOf(data)
 	switch {
-	case rec.Cookie != "" && yielded(err):
-		return "", "", conflict(err)
+	case err == nil && changed == 1:
+		return key, version, nil
+	case (torn || err == nil && version == rec.Version) && s.holds(ctx, key, data, rec.Saved):
+		return key, version, nil
 	case err != nil:
 		return "", "", err
-	case changed == 1 || data == rec.Version && s.holds(ctx, key, data):
-		return key, data, nil
 	}
 	return "", "", cookiestore.ErrConflict
 }
 
-// holds reports whether the row has that data. MySQL counts the rows that an
-// UPDATE has changed, and a session that is saved twice in a second may be the same.
-func (s *Store) holds(ctx context.Context, key, data string) bool {
+// holds reports whether the row has that data, and is not over: it was saved after
+// all. MySQL counts the rows that an UPDATE has changed, and a session that is saved
+// twice in a second may be the same; and a statement whose connection broke may have
+// been carried out.
+func (s *Store) holds(ctx context.Context, key, data string, now time.Time) bool {
 	row, err := s.Row(ctx, key)
-	return err == nil && row.SessionData == data
+	return err == nil && row.SessionData == data && !row.ExpireDate.Before(now.Truncate(time.Microsecond))
 }
 
-// Delete removes the row of a session.
+// Delete removes the row of a session. As Save does, it runs to its end under the
+// store's timeout.
 func (s *Store) Delete(ctx context.Context, _, value, version string) error {
-	ctx, cancel := s.limit(ctx)
+	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
 	if version == "" {
-		_, err := s.exec(ctx, s.queries.remove, value)
+		_, _, err := s.exec(ctx, s.queries.remove, value)
 		return err
 	}
-	changed, err := s.exec(ctx, s.queries.removeState, value, version)
-	switch {
-	case yielded(err):
-		return conflict(err)
-	case err == nil && changed == 0:
+	changed, _, err := s.exec(ctx, s.queries.onState(version).remove, value, version)
+	if err == nil && changed == 0 {
 		return cookiestore.ErrConflict // or it is gone, which the middleware will find
 	}
 	return err
 }
 
-// yielded reports whether the database has taken a statement back for the sake of
-// another, which is SQLSTATE class 40: where it is set to a strict isolation level,
-// and in a deadlock.
-func yielded(err error) bool {
-	var e interface{ SQLState() string } // of pgx and pq
-	if errors.As(err, &e) {
-		return strings.HasPrefix(e.SQLState(), "40")
+// stateOf returns the version of a row: what tells its session_data from all others
+// that it can have.
+func stateOf(data string) string {
+	if signature := strings.LastIndexByte(data, ':'); signature >= 0 {
+		return data[signature:]
 	}
-	// of go-sql-driver/mysql, and what MariaDB says under innodb_snapshot_isolation
-	return err != nil && (strings.Contains(err.Error(), "(40001)") || strings.Contains(err.Error(), "Error 1020 "))
+	return data
 }
-
-func conflict(cause error) error { return fmt.Errorf("%w: %w", cookiestore.ErrConflict, cause) }
-
-// clearBatch is how many rows one statement of ClearExpired removes. The rows that
-// it locks, and the time for which it does, stay small.
-const clearBatch = 1000
-
-// maxYields is how often ClearExpired tries again what the database has taken back.
-const maxYields = 100
-
-// ClearExpired removes the rows past their expire_date, in batches, as Django's
-// clearsessions does. When it fails, what it has removed until then stays removed.
-func (s *Store) ClearExpired(ctx context.Context) error {
-	now := s.dialect.time(s.now())
-	args := []any{now, now}[:s.queries.clearArgs]
-	for yields := 0; ; {
-		removed, err := s.clearSome(ctx, args)
-		switch {
-		case yielded(err) && yields < maxYields:
-			yields++ // another clears, too, or a session was renewed
-		case err != nil || removed < clearBatch:
-			return err
-		}
-	}
-}
-
-func (s *Store) clearSome(ctx context.Context, args []any) (int64, error) {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	return s.exec(ctx, s.queries.clear, args...)
-}
-
-// ClearEvery runs ClearExpired now and then after each interval, until the context
-// is done. Run it in a goroutine; in more than one process it does no harm. Errors
-// go to report, or, if that is nil, to slog.Default(). It panics if the interval is
-// not positive, as time.NewTicker does.
-func (s *Store) ClearEvery(ctx context.Context, interval time.Duration, report func(error)) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	s.clearOn(ctx, ticker.C, report)
-}
-
-func (s *Store) clearOn(ctx context.Context, ticks <-chan time.Time, report func(error)) {
-	if report == nil {
-		report = func(err error) { slog.ErrorContext(ctx, "expired sessions not removed", "error", err) }
-	}
-	for {
-		if err := s.ClearExpired(ctx); err != nil && ctx.Err() == nil {
-			report(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks:
-		}
-	}
-}
-
-// limit bounds the time of a query.
-func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, s.timeout, timeoutError{s.timeout})
-}
-
-// exec runs a statement and returns how many rows it has changed.
-func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	result, err := s.db.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return 0, failed(ctx, err)
-	}
-	changed, err := result.RowsAffected()
-	if err != nil {
-		return 0, failed(ctx, err)
-	}
-	return changed, nil
-}
-
-// failed says where an error of the database comes from. Values are parameters, and
-// no driver repeats those in an error; pq repeats the address with the password, if it
-// can't be parsed.
-func failed(ctx context.Context, err error) error {
-	if address := new(url.Error); errors.As(err, &address) {
-		err = address.Err
-	}
-	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
-		return fmt.Errorf("dbstore: %w: %w", cause, err)
-	}
-	return fmt.Errorf("dbstore: %w", err)
-}
-
-// A timeoutError says that the store has had enough, and not the request.
-type timeoutError struct{ limit time.Duration }
-
-func (e timeoutError) Error() string { return fmt.Sprintf("the database took over %v", e.limit) }
 
 const (
 	keySize  = 32 // over 165 bits, so two are never the same
