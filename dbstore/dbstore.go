@@ -110,9 +110,11 @@ func WithFallbackKeys(keys ...[]byte) Option {
 	return func(o *options) { o.fallbacks = append(o.fallbacks, keys...) }
 }
 
-// WithTable names the table. Two middlewares of one program should have a table
-// each: a key of the one's sessions would be good for the other's, too. Default:
-// django_session.
+// WithTable names the table. A dot separates it from the schema it is in, if that is
+// not the one where the database looks first: "shop.django_session" (in MySQL a
+// database; in SQLite an attached one, which every connection must attach). Two
+// middlewares of one program should have a table each: a key of the one's sessions
+// would be good for the other's, too. Default: django_session.
 func WithTable(name string) Option { return func(o *options) { o.table = name } }
 
 // WithTimeout bounds the time that a query may take, beside the request's context.
@@ -143,12 +145,13 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 		return nil, err
 	}
 	switch {
-	case !isName(o.table):
-		return nil, fmt.Errorf("dbstore: table %q: the name needs 1 to %d letters, digits and _, and no digit first", o.table, maxName)
 	case o.timeout < 0:
 		return nil, errors.New("dbstore: the timeout is negative")
 	case o.now == nil:
 		return nil, errors.New("dbstore: the clock is nil")
+	}
+	if err := checkTable(o.table); err != nil {
+		return nil, err
 	}
 	rows, err := cookiestore.NewDjangoRows(key, o.fallbacks...)
 	if err != nil {

@@ -46,22 +46,24 @@ type dialect struct {
 	sameData string              // compares session_data with a parameter, byte for byte
 	time     func(time.Time) any // as a parameter
 
-	begin   string // the first statement of the transaction that makes the table
-	inline  bool   // the index is part of CREATE TABLE
-	like    string // the operator class of a second index on session_key
-	limited bool   // DELETE has a LIMIT
+	begin         string // the first statement of the transaction that makes the table
+	inline        bool   // the index is part of CREATE TABLE
+	schemaOfIndex bool   // CREATE INDEX has the schema before the index
+	like          string // the operator class of a second index on session_key
+	limited       bool   // DELETE has a LIMIT
 }
 
 var dialects = map[Dialect]*dialect{
 	SQLite: {
-		name:     "SQLite",
-		drivers:  []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
-		quote:    `"`,
-		dataType: "text",
-		timeType: "datetime",
-		timeText: "CAST(%s AS TEXT)",
-		sameData: "{data} = ?",
-		time:     timeAsText,
+		name:          "SQLite",
+		drivers:       []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
+		quote:         `"`,
+		dataType:      "text",
+		timeType:      "datetime",
+		timeText:      "CAST(%s AS TEXT)",
+		sameData:      "{data} = ?",
+		time:          timeAsText,
+		schemaOfIndex: true,
 	},
 	PostgreSQL: {
 		name:     "PostgreSQL",
@@ -151,7 +153,7 @@ func (d *dialect) queries(table string) queries {
 	q := func(query string) string {
 		query = strings.ReplaceAll(query, "{same}", d.sameData)
 		query = strings.NewReplacer(
-			"{table}", d.quoted(table),
+			"{table}", d.quotedTable(table),
 			"{key}", d.quoted("session_key"),
 			"{data}", d.quoted("session_data"),
 			"{date}", d.quoted("expire_date"),
@@ -191,21 +193,20 @@ func (d *dialect) create(table string) []string {
 	key, date := d.quoted("session_key"), d.quoted("expire_date")
 	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
 		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	index := d.quoted(indexName(table, "expire_date", ""))
 	var all []string
 	if d.begin != "" {
 		all = append(all, d.begin)
 	}
 	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", index, date)
+		_, name := splitTable(table)
+		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(indexName(name, "expire_date", "")), date)
 	}
-	all = append(all, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quoted(table), columns))
+	all = append(all, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns))
 	if !d.inline {
-		all = append(all, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", index, d.quoted(table), date))
+		all = append(all, d.createIndex(table, "expire_date", "", date))
 	}
 	if d.like != "" {
-		all = append(all, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s %s)",
-			d.quoted(indexName(table, "session_key", "_like")), d.quoted(table), key, d.like))
+		all = append(all, d.createIndex(table, "session_key", "_like", key+" "+d.like))
 	}
 	return all
 }
@@ -218,19 +219,3 @@ func indexName(table, column, suffix string) string {
 
 // quoted quotes a name.
 func (d *dialect) quoted(name string) string { return d.quote + name + d.quote }
-
-// maxName leaves room for the names of the indexes in PostgreSQL, where a name has
-// at most 63 bytes.
-const maxName = 37
-
-// isName reports whether a name is one that a table can have, in all databases.
-func isName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return 0 < len(name) && len(name) <= maxName
-}
