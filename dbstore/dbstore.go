@@ -78,6 +78,7 @@ import (
 type Store struct {
 	db      *sql.DB
 	rows    *cookiestore.DjangoRows
+	hashed  bool // see WithHashedKeys
 	dialect *dialect
 	table   string
 	queries queries
@@ -94,6 +95,7 @@ type options struct {
 	dialect   Dialect
 	fallbacks [][]byte
 	table     string
+	hashed    bool
 	timeout   time.Duration
 	now       func() time.Time
 }
@@ -153,11 +155,15 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 	if err := checkTable(o.table); err != nil {
 		return nil, err
 	}
-	rows, err := cookiestore.NewDjangoRows(key, o.fallbacks...)
+	makeRows := cookiestore.NewDjangoRows
+	if o.hashed {
+		makeRows = cookiestore.NewBoundRows
+	}
+	rows, err := makeRows(key, o.fallbacks...)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, rows: rows, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+	return &Store{db: db, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
 }
 
 // SetKeys replaces the signing keys while the store is in use; see
@@ -195,13 +201,13 @@ func (s *Store) CreateTable(ctx context.Context) error {
 
 // A Row is a row of the table.
 type Row struct {
-	SessionKey  string // the value of the visitor's cookie
+	SessionKey  string // the value of the visitor's cookie, or its hash: see [WithHashedKeys]
 	SessionData string // signed; see [cookiestore.DjangoRows]
 	ExpireDate  time.Time
 }
 
-// Row returns the row of a session, as it stands, for tools that show it. The error
-// is [cookiestore.ErrMalformed] if the key is not of the form that Django gives
+// Row returns the row of a session, as it stands, for tools that show it. The key is
+// the value of the visitor's cookie, with [WithHashedKeys], too. The error is [cookiestore.ErrMalformed] if the key is not of the form that Django gives
 // keys, which is known without a query; or [cookiestore.ErrNoSession].
 func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	if !isKey(key) {
@@ -209,9 +215,9 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	row := Row{SessionKey: key}
+	row := Row{SessionKey: s.rowKey(key)}
 	var expires moment
-	err := s.db.QueryRowContext(ctx, s.queries.load, key).Scan(&row.SessionData, &expires)
+	err := s.db.QueryRowContext(ctx, s.queries.load, row.SessionKey).Scan(&row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
@@ -233,7 +239,12 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
-	decoded, err := s.rows.Decode(row.SessionData)
+	return s.record(row)
+}
+
+// record returns the session that a row holds.
+func (s *Store) record(row Row) (cookiestore.Record, error) {
+	decoded, err := s.rows.DecodeFor(row.SessionKey, row.SessionData)
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
@@ -247,24 +258,25 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 // session replaces that of its row, so that the old key is worth nothing at once. The
 // version of a row is its session_data.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
-	data, err := s.rows.Encode(rec.Data, rec.Saved)
-	if err != nil {
-		return "", "", err
-	}
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
 	if rec.Cookie == "" || rec.NewKey {
 		key = newKey()
+	}
+	rowKey := s.rowKey(key)
+	data, err := s.rows.EncodeFor(rowKey, rec.Data, rec.Saved)
+	if err != nil {
+		return "", "", err
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	var changed int64
 	switch {
 	case rec.Cookie == "":
-		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
+		changed, err = s.exec(ctx, s.queries.insert, rowKey, data, expires)
 	case rec.NewKey:
-		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version, now)
+		changed, err = s.exec(ctx, s.queries.cycle, rowKey, data, expires, s.rowKey(rec.Cookie), rec.Version, now)
 	default:
-		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version, now)
+		changed, err = s.exec(ctx, s.queries.update, data, expires, rowKey, rec.Version, now)
 	}
 	switch {
 	case rec.Cookie != "" && yielded(err):
@@ -289,10 +301,10 @@ func (s *Store) Delete(ctx context.Context, _, value, version string) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	if version == "" {
-		_, err := s.exec(ctx, s.queries.remove, value)
+		_, err := s.exec(ctx, s.queries.remove, s.rowKey(value))
 		return err
 	}
-	changed, err := s.exec(ctx, s.queries.removeState, value, version)
+	changed, err := s.exec(ctx, s.queries.removeState, s.rowKey(value), version)
 	switch {
 	case yielded(err):
 		return conflict(err)

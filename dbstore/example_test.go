@@ -166,6 +166,38 @@ func ExampleWithTable() {
 	// Output:
 }
 
+// A copy of the table logs nobody in: it holds hashes of the cookies.
+func ExampleWithHashedKeys() {
+	store := newStore(dbstore.WithHashedKeys())
+	cookie := visit(store, "")
+	row, err := store.Row(context.Background(), cookie)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(cookie), len(row.SessionKey))
+	visit(store, row.SessionKey) // is no cookie
+	visit(store, cookie)
+	// Output:
+	// You have visited this page 1 times.
+	// 32 40
+	// You have visited this page 1 times.
+	// You have visited this page 2 times.
+}
+
+// The sessions are in the schema "accounts".
+func ExampleWithTable_schema() {
+	db := openDB()
+	if _, err := db.Exec("ATTACH ':memory:' AS accounts"); err != nil { // elsewhere: CREATE SCHEMA
+		log.Fatal(err)
+	}
+	store, err := dbstore.New(db, []byte(secretKey), dbstore.WithTable("accounts.django_session"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.CreateTable(context.Background()))
+	// Output: <nil>
+}
+
 func ExampleWithTimeout() {
 	newStore(dbstore.WithTimeout(time.Second))
 	// Output:
