@@ -24,11 +24,14 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, give writers time to wait for each other, or they fail at once. That
-// wait is the driver's: neither the request's context nor [WithTimeout] ends it. With
-// modernc.org/sqlite:
+// With SQLite, [OpenSQLite] takes the place of sql.Open and New, and sets what makes
+// it fast:
 //
-//	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
+//	store, err := dbstore.OpenSQLite("sqlite", "sessions.db", key)
+//
+// If you open it yourself, let it have one connection (SetMaxOpenConns), or give
+// writers time to wait for each other, or they fail at once (PRAGMA busy_timeout).
+// That wait is the driver's: neither the request's context nor [WithTimeout] ends it.
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
 // trips a query.
@@ -77,6 +80,9 @@ import (
 // is safe for concurrent use, by any number of processes.
 type Store struct {
 	db      *sql.DB
+	reads   *sql.DB   // the same, but in a store of OpenSQLite
+	opened  []*sql.DB // what Close closes
+	turns   turns     // to write
 	rows    *cookiestore.DjangoRows
 	hashed  bool // see WithHashedKeys
 	dialect *dialect
@@ -163,7 +169,7 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+	return &Store{db: db, reads: db, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
 }
 
 // SetKeys replaces the signing keys while the store is in use; see
@@ -179,6 +185,9 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 func (s *Store) CreateTable(ctx context.Context) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
+	if err := s.refuseSplitMemory(ctx); err != nil {
+		return err
+	}
 	if _, err := s.exec(ctx, s.queries.probe); err == nil {
 		return nil
 	}
@@ -217,7 +226,7 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	defer cancel()
 	row := Row{SessionKey: s.rowKey(key)}
 	var expires moment
-	err := s.db.QueryRowContext(ctx, s.queries.load, row.SessionKey).Scan(&row.SessionData, &expires)
+	err := s.reads.QueryRowContext(ctx, s.queries.load, row.SessionKey).Scan(&row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
@@ -393,6 +402,10 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 
 // exec runs a statement and returns how many rows it has changed.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	if err := s.turns.take(ctx); err != nil {
+		return 0, failed(ctx, err)
+	}
+	defer s.turns.pass()
 	result, err := s.db.ExecContext(ctx, statement, args...)
 	if err != nil {
 		return 0, failed(ctx, err)

@@ -80,6 +80,29 @@ func ExampleNew() {
 	// The cookie has 32 characters.
 }
 
+func ExampleOpenSQLite() {
+	store, err := dbstore.OpenSQLite("sqlite", ":memory:", []byte(secretKey)) // or the path of a file
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.CreateTable(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	visit(store, "")
+	// Output: You have visited this page 1 times.
+}
+
+// A store of OpenSQLite has its database for itself, and closes it.
+func ExampleStore_Close() {
+	store, err := dbstore.OpenSQLite("sqlite", ":memory:", []byte(secretKey))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Close())
+	// Output: <nil>
+}
+
 func ExampleStore_Row() {
 	store := newStore()
 	key := visit(store, "")
