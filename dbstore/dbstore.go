@@ -90,6 +90,7 @@ type Store struct {
 	queries queries
 	timeout time.Duration
 	now     func() time.Time
+	cleared func(removed int64) // see WithClearProgress
 }
 
 var _ cookiestore.Store = (*Store)(nil)
@@ -104,6 +105,7 @@ type options struct {
 	hashed    bool
 	timeout   time.Duration
 	now       func() time.Time
+	cleared   func(removed int64)
 }
 
 // WithDialect says what SQL the database speaks. It is needed where the driver is
@@ -134,6 +136,13 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // time.Now.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
+// WithClearProgress calls report after each batch that [Store.ClearExpired] has
+// removed, with the number of its rows: for tools that show how far they are. Default:
+// nothing is reported.
+func WithClearProgress(report func(removed int64)) Option {
+	return func(o *options) { o.cleared = report }
+}
+
 // New returns a store on the table django_session. The key is Django's SECRET_KEY,
 // of any length but zero; without a Django, use 32 random bytes or more. It signs
 // the rows, so that who can write to the table but doesn't have the key can't make
@@ -141,7 +150,7 @@ func WithClock(now func() time.Time) Option { return func(o *options) { o.now = 
 //
 // New doesn't connect: a program can start before its database does.
 func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
-	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now}
+	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
 	for _, option := range opts {
 		option(&o)
 	}
@@ -157,6 +166,8 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 		return nil, errors.New("dbstore: the timeout is negative")
 	case o.now == nil:
 		return nil, errors.New("dbstore: the clock is nil")
+	case o.cleared == nil:
+		return nil, errors.New("dbstore: the function that reports progress is nil")
 	}
 	if err := checkTable(o.table); err != nil {
 		return nil, err
@@ -169,7 +180,7 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, reads: db, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+	return &Store{db: db, reads: db, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now, cleared: o.cleared}, nil
 }
 
 // SetKeys replaces the signing keys while the store is in use; see
@@ -233,7 +244,7 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	case err != nil:
 		return Row{}, failed(ctx, err)
 	case expires.IsZero():
-		return Row{}, fmt.Errorf("dbstore: the row's expire_date is no time: %w", cookiestore.ErrMalformed)
+		return Row{}, errNoDate
 	}
 	row.ExpireDate = expires.Time
 	return row, nil
@@ -363,7 +374,11 @@ func (s *Store) ClearExpired(ctx context.Context) error {
 func (s *Store) clearSome(ctx context.Context, args []any) (int64, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	return s.exec(ctx, s.queries.clear, args...)
+	removed, err := s.exec(ctx, s.queries.clear, args...)
+	if err == nil {
+		s.cleared(removed)
+	}
+	return removed, err
 }
 
 // ClearEvery runs ClearExpired now and then after each interval, until the context

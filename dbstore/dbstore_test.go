@@ -53,6 +53,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a table that begins with a digit", db, "key", WithTable("1a"), `table "1a"`},
 		{"a table too long for its indexes", db, "key", WithTable(strings.Repeat("a", 38)), "1 to 37 letters"},
 		{"a negative timeout", db, "key", WithTimeout(-1), "the timeout is negative"},
+		{"no report", db, "key", WithClearProgress(nil), "the function that reports progress is nil"},
 		{"no clock", db, "key", WithClock(nil), "the clock is nil"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -389,7 +390,8 @@ func TestLargeSessions(t *testing.T) {
 func TestClearExpired(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-		store := newStore(t, d.open(t), WithClock(func() time.Time { return now }))
+		var removed int64
+		store := newStore(t, d.open(t), WithClock(func() time.Time { return now }), WithClearProgress(func(n int64) { removed += n }))
 		alive := store.insert(t, `{"a":1}`, now, time.Hour)
 		store.insert(t, `{"a":1}`, now, -time.Microsecond)
 		last := store.insert(t, `{"a":1}`, now, 0)
@@ -403,8 +405,10 @@ func TestClearExpired(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, store.ClearExpired(ctx), context.Canceled)
+		all := store.count(t)
 		require.NoError(t, store.ClearExpired(t.Context()))
 		require.Equal(t, 2, store.count(t))
+		require.EqualValues(t, all-2, removed, "all of it is reported")
 		for _, key := range []string{alive, last} {
 			_, err := store.Row(t.Context(), key)
 			require.NoError(t, err)

@@ -145,6 +145,7 @@ func (m *moment) Scan(value any) error {
 // queries are the statements on one table.
 type queries struct {
 	probe, load, insert, update, cycle, remove, removeState, clear string
+	all, count                                                     string
 
 	clearArgs int // how often clear takes the time
 }
@@ -175,6 +176,8 @@ func (d *dialect) queries(table string) queries {
 		update:      q("UPDATE {table} SET {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
 		cycle:       q("UPDATE {table} SET {key} = ?, {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
 		remove:      q("DELETE FROM {table} WHERE {key} = ?"),
+		all:         q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),
+		count:       q("SELECT count(CASE WHEN {date} >= ? THEN 1 END), count(CASE WHEN {date} < ? THEN 1 END) FROM {table}"),
 		removeState: q("DELETE FROM {table} WHERE {key} = ? AND {same}"),
 	}
 	batch := " ORDER BY {date} LIMIT " + strconv.Itoa(clearBatch)

@@ -3,6 +3,7 @@ package dbstore_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http"
@@ -51,6 +52,22 @@ func visit(store *dbstore.Store, cookie string) string {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	return w.Result().Cookies()[0].Value
+}
+
+// save makes a session with one value.
+func save(store *dbstore.Store, key string, value any) {
+	manager, err := cookiestore.NewManager(store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	session, err := manager.Load(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	session.Set(key, value)
+	if _, err := manager.Save(context.Background(), session); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func Example() {
@@ -129,6 +146,59 @@ func ExampleStore_Delete() {
 	// You have visited this page 1 times.
 }
 
+// Signs one user out on all devices.
+func ExampleStore_All() {
+	store := newStore()
+	ctx := context.Background()
+	for _, user := range []string{"7", "8", "7"} {
+		save(store, "_auth_user_id", user)
+	}
+	for entry, err := range store.All(ctx) {
+		if cookiestore.IsRefused(err) {
+			continue // a row that doesn't verify
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		var session struct {
+			User string `json:"_auth_user_id"` // Django's
+		}
+		if err := json.Unmarshal([]byte(entry.Record.Data), &session); err != nil {
+			log.Fatal(err)
+		}
+		if session.User == "7" {
+			fmt.Println(entry.Record.Data, store.DeleteRow(ctx, entry.Row))
+		}
+	}
+	fmt.Println(store.Count(ctx))
+	// Output:
+	// {"_auth_user_id":"7"} <nil>
+	// {"_auth_user_id":"7"} <nil>
+	// 1 0 <nil>
+}
+
+func ExampleStore_Count() {
+	live, expired, err := newStore().Count(context.Background())
+	fmt.Println(live, expired, err)
+	// Output: 0 0 <nil>
+}
+
+// An administrator ends a session that was listed.
+func ExampleStore_DeleteRow() {
+	store := newStore(dbstore.WithHashedKeys())
+	cookie := visit(store, "")
+	row, err := store.Row(context.Background(), cookie)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.DeleteRow(context.Background(), row))
+	visit(store, cookie)
+	// Output:
+	// You have visited this page 1 times.
+	// <nil>
+	// You have visited this page 1 times.
+}
+
 func ExampleStore_CreateTable() {
 	store, err := dbstore.New(openDB(), []byte(secretKey))
 	if err != nil {
@@ -145,6 +215,13 @@ func ExampleStore_ClearExpired() {
 	store := newStore()
 	fmt.Println(store.ClearExpired(context.Background())) // in a cron job, say
 	// Output: <nil>
+}
+
+func ExampleWithClearProgress() {
+	var total int64
+	store := newStore(dbstore.WithClearProgress(func(removed int64) { total += removed }))
+	fmt.Println(store.ClearExpired(context.Background()), total)
+	// Output: <nil> 0
 }
 
 func ExampleStore_ClearEvery() {
