@@ -61,9 +61,15 @@ func (s *Store) All(ctx context.Context) iter.Seq2[Entry, error] {
 			case len(rows) < limit:
 				return
 			}
-			limit = max(1, min(allRows, allBytes*len(rows)/max(size, 1)))
+			limit = nextBatch(len(rows), size)
 		}
 	}
+}
+
+// nextBatch returns how many rows to ask for after a batch of so many, with so many
+// bytes of session_data.
+func nextBatch(rows, size int) int {
+	return max(1, min(allRows, allBytes*rows/max(size, 1)))
 }
 
 // entry verifies a row.

@@ -143,6 +143,42 @@ func TestAllOfAnySize(t *testing.T) {
 	}
 }
 
+func TestNextBatch(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		rows, size, want int
+	}{
+		{"empty rows", 100, 0, 1000},
+		{"rows of 100 bytes", 100, 10_000, 1000},
+		{"rows of 10 KiB", 100, 1000 << 10, 102},
+		{"rows of 256 KiB", 100, 25_600 << 10, 4},
+		{"rows larger than a batch", 4, 16 << 20, 1},
+	} {
+		assert.Equal(t, test.want, nextBatch(test.rows, test.size), test.name)
+	}
+}
+
+// What can't be read ends the iteration with an error, and releases the connection.
+func TestAllOfATableOfAnotherShape(t *testing.T) {
+	for name, table := range map[string]string{
+		"a NULL":                           "CREATE VIEW %s AS SELECT 'k' || n AS session_key, CASE n WHEN 2 THEN NULL ELSE 'x' END AS session_data, '9999-01-01' AS expire_date FROM numbers",
+		"a row that the database fails at": "CREATE VIEW %s AS SELECT 'k' || n AS session_key, CASE n WHEN 2 THEN abs(-9223372036854775807 - 1) ELSE 'x' END AS session_data, '9999-01-01' AS expire_date FROM numbers",
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := openSQLite(t)
+			db.SetMaxOpenConns(1)
+			for _, statement := range []string{"CREATE TABLE numbers (n integer)", "INSERT INTO numbers VALUES (1), (2), (3)", fmt.Sprintf(table, "odd")} {
+				_, err := db.Exec(statement)
+				require.NoError(t, err)
+			}
+			store, err := New(db, testKey, WithTable("odd"), WithTimeout(time.Minute))
+			require.NoError(t, err)
+			require.ErrorContains(t, findAll(t, store).failure, "dbstore: ")
+			require.Zero(t, db.Stats().InUse)
+		})
+	}
+}
+
 // The loop may use the store, even one with a single connection, and leave early.
 func TestTheLoopHasTheStore(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
@@ -200,8 +236,9 @@ func TestAllFails(t *testing.T) {
 		require.False(t, cookiestore.IsRefused(failure))
 		require.Equal(t, allBatch, met, "what had been read is met")
 
-		_, _, err := store.Count(ctx)
+		live, expired, err := store.Count(ctx)
 		require.ErrorIs(t, err, context.Canceled)
+		require.Zero(t, live+expired)
 		require.ErrorIs(t, store.DeleteRow(ctx, Row{SessionKey: "a"}), context.Canceled)
 
 		store.sql(t, "DROP TABLE {table}")

@@ -87,7 +87,18 @@ func TestOpenSQLiteSettings(t *testing.T) {
 			})
 		}
 		assert.Equal(t, 1, store.db.Stats().MaxOpenConnections)
-		assert.Equal(t, max(4, runtime.GOMAXPROCS(0)), store.reads.Stats().MaxOpenConnections)
+		readers := max(4, runtime.GOMAXPROCS(0))
+		assert.Equal(t, readers, store.reads.Stats().MaxOpenConnections)
+		var open []*sql.Conn
+		for range readers {
+			conn, err := store.reads.Conn(t.Context())
+			require.NoError(t, err)
+			open = append(open, conn)
+		}
+		for _, conn := range open {
+			require.NoError(t, conn.Close())
+		}
+		assert.Equal(t, readers, store.reads.Stats().Idle, "they stay open")
 	})
 }
 
@@ -197,6 +208,8 @@ func TestInMemory(t *testing.T) {
 		assert.Equal(t, is, inMemory(uri), uri)
 	}
 	assert.Equal(t, "file::memory:", sqliteURI(":memory:"))
+	assert.Equal(t, "file:a%3Fb.db", sqliteURI("a?b.db"))
+	assert.Equal(t, "file:a%3Fb.db?mode=ro", sqliteURI("file:a%3Fb.db?mode=ro"), "a URI is taken as it is")
 }
 
 func TestOpenSQLiteRefuses(t *testing.T) {
@@ -325,6 +338,17 @@ func TestDatabasesInMemory(t *testing.T) {
 		store, err := New(db, testKey, WithTable("shop.django_session"))
 		require.NoError(t, err)
 		require.ErrorContains(t, store.CreateTable(t.Context()), refused)
+	})
+	t.Run("memory that the reading connections don't share", func(t *testing.T) {
+		store := newSQLite(t, "sqlite", ":memory:")
+		store.reads = open(t, "sqlite", ":memory:")
+		require.ErrorContains(t, store.CreateTable(t.Context()), refused)
+	})
+	t.Run("a file is not written to, to find out", func(t *testing.T) {
+		store := newStore(t, openSQLite(t))
+		before := pragma(t, store.db, "schema_version")
+		require.NoError(t, store.CreateTable(t.Context()))
+		require.Equal(t, before, pragma(t, store.db, "schema_version"))
 	})
 	t.Run("a database that can't be reached", func(t *testing.T) {
 		store, err := New(open(t, "sqlite", "file:"+t.TempDir()+"/none/s.db"), testKey)
