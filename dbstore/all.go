@@ -61,14 +61,14 @@ func (s *Store) All(ctx context.Context) iter.Seq2[Entry, error] {
 			case len(rows) < limit:
 				return
 			}
-			limit = nextBatch(len(rows), size)
+			limit = nextPage(len(rows), size)
 		}
 	}
 }
 
-// nextBatch returns how many rows to ask for after a batch of so many, with so many
+// nextPage returns how many rows to ask for after a batch of so many, with so many
 // bytes of session_data.
-func nextBatch(rows, size int) int {
+func nextPage(rows, size int) int {
 	return max(1, min(allRows, allBytes*rows/max(size, 1)))
 }
 

@@ -143,7 +143,7 @@ func TestAllOfAnySize(t *testing.T) {
 	}
 }
 
-func TestNextBatch(t *testing.T) {
+func TestNextPage(t *testing.T) {
 	for _, test := range []struct {
 		name             string
 		rows, size, want int
@@ -154,7 +154,7 @@ func TestNextBatch(t *testing.T) {
 		{"rows of 256 KiB", 100, 25_600 << 10, 4},
 		{"rows larger than a batch", 4, 16 << 20, 1},
 	} {
-		assert.Equal(t, test.want, nextBatch(test.rows, test.size), test.name)
+		assert.Equal(t, test.want, nextPage(test.rows, test.size), test.name)
 	}
 }
 
