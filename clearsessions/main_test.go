@@ -151,6 +151,8 @@ func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
 		{"a table that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
 		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "no connection: connection refused"},
 		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "no connection: connection refused"},
+		{"a list of a table that isn't there", t.Context(), []string{"-list", "-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
+		{"a count of a table that isn't there", t.Context(), []string{"-count", "-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
 		{"a signal before it is done", stopped, []string{"-store", "sqlite", "-dsn", path}, "context canceled"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -226,6 +228,10 @@ func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
 		{"an interval of nothing", []string{"-store", "sqlite", "-dsn", "x", "-every", "0"}, "-every 0s is no interval"},
 		{"an interval that is none", []string{"-every", "soon"}, `invalid value "soon" for flag -every`},
 		{"a negative timeout", []string{"-store", "sqlite", "-dsn", "x", "-timeout", "-1s"}, "the timeout is negative"},
+		{"two things at once", []string{"-store", "sqlite", "-dsn", "x", "-list", "-count"}, "-count and -list exclude each other"},
+		{"a list again and again", []string{"-store", "sqlite", "-dsn", "x", "-list", "-every", "1h"}, "-every is for removing"},
+		{"a count again and again", []string{"-store", "sqlite", "-dsn", "x", "-count", "-every", "1h"}, "-every is for removing"},
+		{"values of no list", []string{"-store", "sqlite", "-dsn", "x", "-values"}, "-values is for -list"},
 		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
 		{"a DSN without its flag", []string{"-store", "mysql", "shop:" + password + "@/shop"}, "there is an argument that is no flag"},
 	} {
@@ -243,7 +249,7 @@ func TestHelpNamesEachFlag(t *testing.T) {
 	status, out, errOut := call(t, t.Context(), nil, "-help")
 	assert.Equal(t, good, status)
 	assert.Empty(t, errOut)
-	for _, flag := range []string{"store", "dsn", "table", "every", "timeout"} {
+	for _, flag := range []string{"store", "dsn", "table", "every", "timeout", "count", "list", "values"} {
 		assert.Contains(t, out, "\n  -"+flag)
 	}
 }

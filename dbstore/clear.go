@@ -113,6 +113,9 @@ func (s *Store) clearWith(ctx context.Context, took *time.Duration, statement st
 		args = append(args, now)
 	}
 	removed, _, err := s.execTimed(ctx, took, statement, args...)
+	if err == nil {
+		s.cleared(removed)
+	}
 	return removed, err
 }
 
@@ -121,7 +124,7 @@ func (s *Store) hasExpired(ctx context.Context, now any) (bool, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	var key string
-	err := s.query(ctx, s.queries.expired, now, &key)
+	err := s.query(ctx, s.queries.expired, []any{now}, &key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

@@ -17,7 +17,8 @@ import (
 func TestClearExpired(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-		store := newStore(t, d.open(t), WithClock(func() time.Time { return now }))
+		var removed int64
+		store := newStore(t, d.open(t), WithClock(func() time.Time { return now }), WithClearProgress(func(n int64) { removed += n }))
 		alive := store.insert(t, `{"a":1}`, now, time.Hour)
 		store.insert(t, `{"a":1}`, now, -time.Microsecond)
 		last := store.insert(t, `{"a":1}`, now, 0)
@@ -31,8 +32,10 @@ func TestClearExpired(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, store.ClearExpired(ctx), context.Canceled)
+		all := store.count(t)
 		require.NoError(t, store.ClearExpired(t.Context()))
 		require.Equal(t, 2, store.count(t))
+		require.EqualValues(t, all-2, removed, "all of it is reported")
 		for _, key := range []string{alive, last} {
 			_, err := store.Row(t.Context(), key)
 			require.NoError(t, err)

@@ -24,11 +24,14 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, let writers wait for each other in the driver. Without that the store
-// waits itself, which takes longer. The driver's wait is ended neither by the
-// request's context nor by [WithTimeout]. With modernc.org/sqlite:
+// With SQLite, [OpenSQLite] takes the place of sql.Open and New, and sets what makes
+// it fast:
 //
-//	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
+//	store, err := dbstore.OpenSQLite("sqlite", "sessions.db", key)
+//
+// If you open it yourself, let it have one connection (SetMaxOpenConns), or give
+// writers time to wait for each other, or they fail at once (PRAGMA busy_timeout).
+// That wait is the driver's: neither the request's context nor [WithTimeout] ends it.
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
 // trips a query. A session in MySQL or MariaDB can be as large as the server's
@@ -49,12 +52,12 @@
 // isn't, the middleware loads it again and merges the changes of both requests,
 // key by key: no change of another key is lost, and of two changes of the same key
 // the later one counts. Django loses one of the requests' changes. A row that was
-// deleted or is over meanwhile is not brought back: see [cookiestore.ErrInterrupted].
+// deleted or has expired meanwhile is not brought back: see [cookiestore.ErrInterrupted].
 //
 // Two things remain as in Django. A request that began with a key from before
-// [cookiestore.Session.CycleKey] finds no session, and its response deletes the
-// cookie; if it arrives after that with the new key, the visitor is logged out. And
-// what one request has moved to a new key, another's Flush of the old one misses.
+// [cookiestore.Session.CycleKey] finds no session, and if it stores something, the
+// cookie of its response logs the visitor out. And what one request has moved to a new
+// key, another's Flush of the old one misses.
 //
 // # Failures
 //
@@ -86,11 +89,9 @@ package dbstore
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -101,18 +102,21 @@ import (
 // A Store is a [cookiestore.Store] that keeps sessions in the rows of a table. It
 // is safe for concurrent use, by any number of processes.
 type Store struct {
-	db      *sql.DB
+	db      *pool
+	reads   *pool     // the same, but in a store of OpenSQLite
+	opened  []*sql.DB // what Close closes
 	rows    *cookiestore.DjangoRows
+	hashed  bool // see WithHashedKeys
 	dialect *dialect
 	table   string
 	queries queries
 	timeout time.Duration
 	now     func() time.Time
 
-	queue    queue                    // for the pool's connections
-	writers  queue                    // where only one can write
 	vetted   atomic.Pointer[settings] // of the server, where they matter
+	writers  queue                    // where only one can write
 	mustWait atomic.Bool              // the server doesn't know SKIP LOCKED
+	cleared  func(removed int64)      // see WithClearProgress
 }
 
 var _ cookiestore.Store = (*Store)(nil)
@@ -124,8 +128,10 @@ type options struct {
 	dialect   Dialect
 	fallbacks [][]byte
 	table     string
+	hashed    bool
 	timeout   time.Duration
 	now       func() time.Time
+	cleared   func(removed int64)
 }
 
 // WithDialect says what SQL the database speaks. It is needed where the driver is
@@ -140,9 +146,11 @@ func WithFallbackKeys(keys ...[]byte) Option {
 	return func(o *options) { o.fallbacks = append(o.fallbacks, keys...) }
 }
 
-// WithTable names the table. Two middlewares of one program should have a table
-// each: a key of the one's sessions would be good for the other's, too. Default:
-// django_session.
+// WithTable names the table. A dot separates it from the schema it is in, if that is
+// not the one where the database looks first: "shop.django_session" (in MySQL a
+// database; in SQLite an attached one, which every connection must attach). Two
+// middlewares of one program should have a table each: a key of the one's sessions
+// would be good for the other's, too. Default: django_session.
 func WithTable(name string) Option { return func(o *options) { o.table = name } }
 
 // WithTimeout bounds the time that a statement may take, with the wait for a
@@ -156,6 +164,13 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // time.Now.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
+// WithClearProgress calls report after each batch that [Store.ClearExpired] has
+// removed, with the number of its rows: for tools that show how far they are. Default:
+// nothing is reported.
+func WithClearProgress(report func(removed int64)) Option {
+	return func(o *options) { o.cleared = report }
+}
+
 // New returns a store on the table django_session. The key is Django's SECRET_KEY,
 // of any length but zero; without a Django, use 32 random bytes or more. It signs
 // the rows, so that who can write to the table but doesn't have the key can't make
@@ -163,7 +178,7 @@ func WithClock(now func() time.Time) Option { return func(o *options) { o.now = 
 //
 // New doesn't connect: a program can start before its database does.
 func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
-	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now}
+	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
 	for _, option := range opts {
 		option(&o)
 	}
@@ -175,18 +190,26 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 		return nil, err
 	}
 	switch {
-	case !isName(o.table):
-		return nil, fmt.Errorf("dbstore: table %q: the name needs 1 to %d letters, digits and _, and no digit first", o.table, maxName)
 	case o.timeout < 0:
 		return nil, errors.New("dbstore: the timeout is negative")
 	case o.now == nil:
 		return nil, errors.New("dbstore: the clock is nil")
+	case o.cleared == nil:
+		return nil, errors.New("dbstore: the function that reports progress is nil")
 	}
-	rows, err := cookiestore.NewDjangoRows(key, o.fallbacks...)
+	if err := checkTable(o.table); err != nil {
+		return nil, err
+	}
+	makeRows := cookiestore.NewDjangoRows
+	if o.hashed {
+		makeRows = cookiestore.NewBoundRows
+	}
+	rows, err := makeRows(key, o.fallbacks...)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, rows: rows, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+	all := &pool{DB: db}
+	return &Store{db: all, reads: all, rows: rows, hashed: o.hashed, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now, cleared: o.cleared}, nil
 }
 
 // SetKeys replaces the signing keys while the store is in use; see
@@ -195,102 +218,33 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 	return s.rows.SetKeys(key, fallbacks...)
 }
 
-// CreateTable makes the table and its indexes exactly as Django's migrations make
-// them. Where the table exists, it does nothing. A table of that name that has
-// other columns is an error. A Django that comes later takes the table over with
-// manage.py migrate --fake-initial.
-//
-// Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
-// before Go 1.26, and gets an error.
-func (s *Store) CreateTable(ctx context.Context) error {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	err := s.probe(ctx)
-	if err == nil || ctx.Err() != nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
-		return err
-	}
-	steps, err := s.dialect.create(s.table)
-	if err != nil {
-		return err
-	}
-	err = s.createAtOnce(ctx, steps)
-	if err != nil && s.createInSteps(ctx, steps) != nil {
-		return err
-	}
-	return s.probe(ctx) // a table of that name may be another
-}
-
-// probe asks whether the table is there, with its columns.
-func (s *Store) probe(ctx context.Context) error {
-	_, _, err := s.exec(ctx, s.queries.probe)
-	return err
-}
-
-// createAtOnce makes the table in one transaction, while nobody else does.
-func (s *Store) createAtOnce(ctx context.Context, steps creation) error {
-	_, err := s.attempt(ctx, func(conn *sql.Conn) error {
-		tx, err := conn.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback()
-		for _, statement := range slices.Concat(steps.lock, steps.needed, steps.wanted) {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return tx.Commit()
-	})
-	return err
-}
-
-// createInSteps is for engines that speak PostgreSQL's SQL without advisory locks
-// (YugabyteDB), operator classes or transactions that make a table (CockroachDB). Two
-// that make the table at once may be in each other's way.
-func (s *Store) createInSteps(ctx context.Context, steps creation) (err error) {
-	for range 5 {
-		err = nil
-		for _, statement := range steps.needed {
-			if _, _, failure := s.exec(ctx, statement); failure != nil {
-				err = failure
-			}
-		}
-		if err == nil {
-			break
-		}
-	}
-	for _, statement := range steps.wanted {
-		_, _, _ = s.exec(ctx, statement)
-	}
-	return err
-}
-
 // A Row is a row of the table.
 type Row struct {
-	SessionKey  string // the value of the visitor's cookie
+	SessionKey  string // the value of the visitor's cookie, or its hash: see [WithHashedKeys]
 	SessionData string // signed; see [cookiestore.DjangoRows]
 	ExpireDate  time.Time
 }
 
-// Row returns the row of a session, as it stands, for tools that show it. The error
-// is [cookiestore.ErrMalformed] if the key is not of the form that Django gives
-// keys, which is known without a query; or [cookiestore.ErrNoSession].
+// Row returns the row of a session, as it stands, for tools that show it. The key is
+// the value of the visitor's cookie, with [WithHashedKeys], too. The error is
+// [cookiestore.ErrMalformed] if the key is not of the form that Django gives keys,
+// which is known without a query; or [cookiestore.ErrNoSession].
 func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	if !isKey(key) {
 		return Row{}, fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	row := Row{SessionKey: key}
+	row := Row{SessionKey: s.rowKey(key)}
 	var expires moment
-	err := s.query(ctx, s.queries.load, key, &row.SessionData, &expires)
+	err := s.query(ctx, s.queries.load, []any{row.SessionKey}, &row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
 	case err != nil:
 		return Row{}, err
 	case expires.IsZero():
-		return Row{}, fmt.Errorf("dbstore: the row's expire_date is no time: %w", cookiestore.ErrMalformed)
+		return Row{}, errNoDate
 	}
 	row.ExpireDate = expires.Time
 	return row, nil
@@ -305,7 +259,12 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
-	decoded, err := s.rows.Decode(row.SessionData)
+	return s.record(row)
+}
+
+// record returns the session that a row holds.
+func (s *Store) record(row Row) (cookiestore.Record, error) {
+	decoded, err := s.rows.DecodeFor(row.SessionKey, row.SessionData)
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
@@ -324,13 +283,14 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 // visitor who closes the page has still paid. The error is
 // [cookiestore.ErrTooLarge] if the row exceeds MySQL's max_allowed_packet.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
-	data, err := s.rows.Encode(rec.Data, rec.Saved)
-	if err != nil {
-		return "", "", err
-	}
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
 	if rec.Cookie == "" || rec.NewID {
 		key = newKey()
+	}
+	rowKey := s.rowKey(key)
+	data, err := s.rows.EncodeFor(rowKey, rec.Data, rec.Saved)
+	if err != nil {
+		return "", "", err
 	}
 	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
@@ -339,11 +299,11 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	var torn bool
 	switch {
 	case rec.Cookie == "":
-		changed, torn, err = s.exec(ctx, s.queries.insert, key, data, expires)
+		changed, torn, err = s.exec(ctx, s.queries.insert, rowKey, data, expires)
 	case rec.NewID:
-		changed, torn, err = s.exec(ctx, onState.cycle, key, data, expires, rec.Cookie, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.cycle, rowKey, data, expires, s.rowKey(rec.Cookie), rec.Version, now)
 	default:
-		changed, torn, err = s.exec(ctx, onState.update, data, expires, key, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.update, data, expires, rowKey, rec.Version, now)
 	}
 	version = stateOf(data)
 	switch {
@@ -372,10 +332,10 @@ func (s *Store) Delete(ctx context.Context, _, value, version string) error {
 	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
 	if version == "" {
-		_, _, err := s.exec(ctx, s.queries.remove, value)
+		_, _, err := s.exec(ctx, s.queries.remove, s.rowKey(value))
 		return err
 	}
-	changed, _, err := s.exec(ctx, s.queries.onState(version).remove, value, version)
+	changed, _, err := s.exec(ctx, s.queries.onState(version).remove, s.rowKey(value), version)
 	if err == nil && changed == 0 {
 		return cookiestore.ErrConflict // or it is gone, which the middleware will find
 	}
@@ -389,39 +349,4 @@ func stateOf(data string) string {
 		return data[signature:]
 	}
 	return data
-}
-
-const (
-	keySize  = 32 // over 165 bits, so two are never the same
-	keyChars = "abcdefghijklmnopqrstuvwxyz0123456789"
-)
-
-// newKey returns a random key of the form that Django gives keys.
-func newKey() string {
-	const fair = 256 / len(keyChars) * len(keyChars) // bytes below this are spread evenly
-	key := make([]byte, 0, keySize)
-	var random [2 * keySize]byte
-	for {
-		rand.Read(random[:]) // never fails
-		for _, b := range random {
-			if int(b) < fair {
-				key = append(key, keyChars[int(b)%len(keyChars)])
-			}
-			if len(key) == keySize {
-				return string(key)
-			}
-		}
-	}
-}
-
-func isKey(value string) bool {
-	if len(value) != keySize {
-		return false
-	}
-	for i := range len(value) {
-		if c := value[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
 }

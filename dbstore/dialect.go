@@ -2,7 +2,6 @@ package dbstore
 
 import (
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -47,9 +46,10 @@ type dialect struct {
 	tail     string              // the last characters of session_data; %d is how many
 	time     func(time.Time) any // as a parameter
 
-	lock   string // keeps others from making the table while a transaction does
-	inline bool   // the index is part of CREATE TABLE
-	like   string // the operator class of a second index on session_key
+	lock          string // keeps others from making the table while a transaction does
+	inline        bool   // the index is part of CREATE TABLE
+	schemaOfIndex bool   // CREATE INDEX has the schema before the index
+	like          string // the operator class of a second index on session_key
 
 	clear         string // removes some rows past their expire_date
 	clearAgain    bool   // clear takes the time twice
@@ -66,15 +66,18 @@ type dialect struct {
 
 var dialects = map[Dialect]*dialect{
 	SQLite: {
-		name:      "SQLite",
-		drivers:   []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
-		quote:     `"`,
-		dataType:  "text",
-		timeType:  "datetime",
-		timeText:  "CAST(%s AS TEXT)",
-		same:      "%s = ?",
-		tail:      "substr({data}, -%d)",
-		time:      timeAsText,
+		name:     "SQLite",
+		drivers:  []string{"*sqlite.Driver", "*sqlite3.SQLiteDriver", "*driver.SQLite"},
+		quote:    `"`,
+		dataType: "text",
+		timeType: "datetime",
+		timeText: "CAST(%s AS TEXT)",
+		same:     "%s = ?",
+		tail:     "substr({data}, -%d)",
+		time:     timeAsText,
+
+		schemaOfIndex: true,
+
 		clear:     "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?)",
 		oneWriter: true,
 		code:      sqliteCode,
@@ -203,7 +206,7 @@ func (m *moment) Scan(value any) error {
 
 // queries are the statements on one table.
 type queries struct {
-	probe, load, insert, remove string
+	probe, load, insert, remove, all, count string
 
 	bySignature, byData stateQueries
 
@@ -229,7 +232,7 @@ const signatureSize = 1 + 43
 func (d *dialect) queries(table string) queries {
 	q := func(query string) string {
 		query = strings.NewReplacer(
-			"{table}", d.quoted(table),
+			"{table}", d.quotedTable(table),
 			"{key}", d.quoted("session_key"),
 			"{data}", d.quoted("session_data"),
 			"{date}", d.quoted("expire_date"),
@@ -258,6 +261,8 @@ func (d *dialect) queries(table string) queries {
 		load:          q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
 		insert:        q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
 		remove:        q("DELETE FROM {table} WHERE {key} = ?"),
+		all:           q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),
+		count:         q("SELECT count(CASE WHEN {date} >= ? THEN 1 END), count(CASE WHEN {date} < ? THEN 1 END) FROM {table}"),
 		bySignature:   where(fmt.Sprintf(d.tail, signatureSize)),
 		byData:        where("{data}"),
 		clear:         q(d.clear),
@@ -267,67 +272,5 @@ func (d *dialect) queries(table string) queries {
 	}
 }
 
-// creation has the statements that make the table.
-type creation struct {
-	lock   []string
-	needed []string
-	wanted []string // for what Django has, and the table can do without
-}
-
-func (d *dialect) create(table string) (steps creation, err error) {
-	byDate, err := indexName(table, "expire_date", "")
-	if err != nil {
-		return creation{}, err
-	}
-	byKey, err := indexName(table, "session_key", "_like")
-	if err != nil {
-		return creation{}, err
-	}
-	key, date := d.quoted("session_key"), d.quoted("expire_date")
-	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
-		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	index := d.quoted(byDate)
-	if d.lock != "" {
-		steps.lock = []string{d.lock}
-	}
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", index, date)
-	}
-	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quoted(table), columns)}
-	if !d.inline {
-		steps.needed = append(steps.needed, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", index, d.quoted(table), date))
-	}
-	if d.like != "" {
-		steps.wanted = []string{fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s %s)",
-			d.quoted(byKey), d.quoted(table), key, d.like)}
-	}
-	return steps, nil
-}
-
-// indexName is the name that Django gives an index.
-func indexName(table, column, suffix string) (string, error) {
-	digest, err := md5Sum(table + column)
-	if err != nil {
-		return "", err
-	}
-	return table + "_" + column + "_" + hex.EncodeToString(digest[:4]) + suffix, nil
-}
-
 // quoted quotes a name.
 func (d *dialect) quoted(name string) string { return d.quote + name + d.quote }
-
-// maxName leaves room for the names of the indexes in PostgreSQL, where a name has
-// at most 63 bytes.
-const maxName = 37
-
-// isName reports whether a name is one that a table can have, in all databases.
-func isName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return 0 < len(name) && len(name) <= maxName
-}

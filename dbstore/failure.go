@@ -114,6 +114,8 @@ func sqliteCode(err error) string {
 		return "6"
 	case strings.Contains(err.Error(), "unable to open database file"):
 		return "14"
+	case strings.Contains(err.Error(), "file is not a database"):
+		return "26"
 	}
 	return ""
 }
@@ -169,10 +171,10 @@ var plainTexts = []string{
 
 // connectFailure says why there is no connection, as far as that can be told
 // without the driver's own words.
-func (s *Store) connectFailure(ctx context.Context, err error) error {
+func (s *Store) connectFailure(ctx context.Context, db *pool, err error) error {
 	if ctx.Err() != nil {
-		pool := s.db.Stats()
-		if most := pool.MaxOpenConnections; most > 0 && pool.InUse >= most {
+		use := db.Stats()
+		if most := use.MaxOpenConnections; most > 0 && use.InUse >= most {
 			return &connectError{fmt.Sprintf("all %d of the pool are in use (does a handler keep one, in a transaction of its own?)", most), ctx.Err()}
 		}
 		return ctx.Err()
@@ -183,6 +185,9 @@ func (s *Store) connectFailure(ctx context.Context, err error) error {
 				return &connectError{reason: text}
 			}
 		}
+	}
+	if own := new(connectError); errors.As(err, &own) {
+		return own
 	}
 	var errno syscall.Errno
 	var host *net.DNSError

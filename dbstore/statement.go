@@ -3,12 +3,10 @@ package dbstore
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore"
@@ -45,7 +43,7 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 		}
 		defer leave()
 	}
-	tear, err := s.attempt(ctx, func(conn *sql.Conn) error {
+	tear, err := s.attempt(ctx, s.db, func(conn *sql.Conn) error {
 		if err := s.vet(ctx, conn, packetSize(statement, args)); err != nil {
 			return err
 		}
@@ -65,9 +63,29 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 }
 
 // query runs a query for one row. The error is [sql.ErrNoRows] if there is none.
-func (s *Store) query(ctx context.Context, query string, arg any, into ...any) error {
-	_, err := s.attempt(ctx, func(conn *sql.Conn) error {
-		return conn.QueryRowContext(ctx, query, arg).Scan(into...)
+func (s *Store) query(ctx context.Context, query string, args []any, into ...any) error {
+	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+		return conn.QueryRowContext(ctx, query, args...).Scan(into...)
+	})
+	return err
+}
+
+// queryAll runs a query for any number of rows. The caller's functions may be called
+// anew, when it is run again: begin before the first row, and each for every row.
+func (s *Store) queryAll(ctx context.Context, query string, args []any, begin func(), each func(*sql.Rows) error) error {
+	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+		begin()
+		rows, err := conn.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := each(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
 	})
 	return err
 }
@@ -80,18 +98,18 @@ func (s *Store) query(ctx context.Context, query string, arg any, into ...any) e
 //     out: the caller must see to it that twice is as good as once. That error is tear.
 //
 // Each statement is a transaction of its own.
-func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (tear, err error) {
+func (s *Store) attempt(ctx context.Context, db *pool, work func(*sql.Conn) error) (tear, err error) {
 	began := time.Now()
 	others := -1 // how many connections may be as bad as one that was
 	for try := 1; ; try++ {
 		var what failure
-		what, err = s.once(ctx, tear != nil, work)
+		what, err = s.once(ctx, db, tear != nil, work)
 		switch {
 		case what == takenBack && try < maxTries && time.Since(began) < maxTryTime && pause(ctx, backoff(try)) == nil:
 			continue
 		case what == misplaced && others != 0:
 			if others < 0 {
-				others = 1 + s.db.Stats().Idle
+				others = 1 + db.Stats().Idle
 			}
 			others--
 			continue
@@ -106,19 +124,19 @@ func (s *Store) attempt(ctx context.Context, work func(*sql.Conn) error) (tear, 
 }
 
 // once does it on one connection, or says what the error means.
-func (s *Store) once(ctx context.Context, sound bool, work func(*sql.Conn) error) (failure, error) {
-	leave, err := s.queue.enter(ctx, s.db.Stats().MaxOpenConnections)
+func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(*sql.Conn) error) (failure, error) {
+	leave, err := db.queue.enter(ctx, db.Stats().MaxOpenConnections)
 	if err != nil {
-		return final, s.connectFailure(ctx, err)
+		return final, s.connectFailure(ctx, db, err)
 	}
 	defer leave()
-	conn, err := s.connect(ctx, sound)
+	conn, err := db.connect(ctx, sound)
 	if err != nil {
 		what := s.dialect.classify(err)
 		if what != takenBack || ctx.Err() != nil {
 			what = final // a driver tries more than once itself
 		}
-		return what, s.connectFailure(ctx, err)
+		return what, s.connectFailure(ctx, db, err)
 	}
 	defer conn.Close()
 	err = work(conn)
@@ -131,52 +149,6 @@ func (s *Store) once(ctx context.Context, sound bool, work func(*sql.Conn) error
 		s.vetted.Store(nil) // the next may lead to another server
 	}
 	return what, err
-}
-
-// A queue is where those wait for a connection who find none free: in the order in
-// which they came. The pool of database/sql serves them at random, and SQLite those
-// who happen to ask at the right moment, so that some wait many times as long as
-// others.
-type queue struct{ places atomic.Pointer[chan struct{}] }
-
-// enter waits for a place, of which there are that many, or, with 0, any number. The
-// caller calls leave when it is done with it.
-func (q *queue) enter(ctx context.Context, most int) (leave func(), err error) {
-	if most <= 0 {
-		return func() {}, nil
-	}
-	places := q.places.Load()
-	if places == nil || cap(*places) != most {
-		made := make(chan struct{}, most)
-		q.places.CompareAndSwap(places, &made)
-		places = &made
-	}
-	select {
-	case *places <- struct{}{}: // channels serve first who waits longest
-		return func() { <-*places }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// connect takes a connection from the pool: a sound one is one that answers.
-func (s *Store) connect(ctx context.Context, sound bool) (*sql.Conn, error) {
-	if !sound {
-		return s.db.Conn(ctx)
-	}
-	for others := s.db.Stats().Idle; ; others-- {
-		conn, err := s.db.Conn(ctx)
-		if err != nil || others <= 0 || conn.PingContext(ctx) == nil {
-			return conn, err
-		}
-		drop(conn)
-	}
-}
-
-// drop closes a connection, so that nobody gets it from the pool again.
-func drop(conn *sql.Conn) {
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	_ = conn.Close()
 }
 
 // backoff is how long to wait after a try: a random time, so that those who were in
