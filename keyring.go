@@ -128,6 +128,7 @@ func whichKey(index int) string {
 // least 32 bytes, or base64 that ends in padding. Neither is likely to be random bytes or
 // a passphrase, as base64 without padding may be.
 func isKeyText(key []byte) bool {
+	key = bytes.TrimSpace(key) // a file ends in a line break
 	_, notHex := hex.DecodeString(string(key))
 	isHex := notHex == nil && len(key) >= 2*MinKeySize
 	isBase64 := len(key)%4 == 0 && bytes.HasSuffix(key, []byte("="))
