@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -24,6 +23,7 @@ type Manager struct {
 	own     *CookieStore // the store, if it is one
 	signing *CookieStore // and if it has a format of ours
 	outer   any          // asks a context for this middleware
+	turns   turns        // of requests that save the same session
 	reports reports
 }
 
@@ -153,29 +153,26 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, no
 // loadRecord has the store load a session, unless no cookie of this manager's can be
 // that large.
 func (m *Manager) loadRecord(ctx context.Context, value string) (Record, error) {
-	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
-	if size := len(name) + len(value); size > limit {
-		return Record{}, refuseTooLong(size, limit)
+	if err := m.checkSize(value); err != nil {
+		return Record{}, err
 	}
 	if m.own != nil {
-		return m.own.loadUpTo(ctx, name, value, limit)
+		return m.own.loadUpTo(ctx, m.cookie.Name, value, m.sizeLimit())
 	}
-	return m.store.Load(ctx, name, value)
+	return m.store.Load(ctx, m.cookie.Name, value)
 }
 
-// loadAll has the store load several sessions, at once where it can.
-func (m *Manager) loadAll(ctx context.Context, values []string) []found {
-	all := make([]found, len(values))
-	for i, value := range values {
-		all[i].value = value
-		if slices.Contains(values[:i], value) {
-			all[i].err = refuse(ErrMalformed, "the same cookie was sent twice")
-			continue
-		}
-		all[i].rec, all[i].err = m.loadRecord(ctx, value)
+// sizeLimit is the size of the largest cookie that is looked at.
+func (m *Manager) sizeLimit() int {
+	return max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
+}
+
+// checkSize refuses a cookie that is too large to be one of this manager's.
+func (m *Manager) checkSize(value string) error {
+	if size := len(m.cookie.Name) + len(value); size > m.sizeLimit() {
+		return refuseTooLong(size, m.sizeLimit())
 	}
-	return all
+	return nil
 }
 
 func loadError(err error) error { return fmt.Errorf("session can't be loaded: %w", err) }
@@ -242,15 +239,25 @@ const maxConflicts = 100
 // carryOut does what is to be done at the end of a request, if need be on top of
 // what other requests have done meanwhile.
 func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
+	ctx, cancel := m.detached(ctx)
+	defer cancel()
+	turn, err := m.takeTurn(ctx, c)
+	if err != nil {
+		return cookieChange{}, err
+	}
+	defer turn.pass()
 	for conflicts := 0; ; conflicts++ {
-		change, err := m.try(ctx, r, s, how, c)
-		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
+		change, err := m.tryInTurn(ctx, turn, r, s, how, c)
+		switch {
+		case !errors.Is(err, ErrConflict):
 			return change, err
+		case conflicts == maxConflicts:
+			return change, fmt.Errorf("%w, %d times in a row, by other processes", err, maxConflicts)
 		}
 		if err := pause(ctx, conflicts); err != nil {
 			return cookieChange{}, err
 		}
-		err = m.merge(ctx, s, how, c)
+		err = m.merge(ctx, turn, s, how, c)
 		switch {
 		case err == nil:
 		case c.what == endSession && errors.Is(err, ErrInterrupted):
@@ -276,7 +283,7 @@ func pause(ctx context.Context, conflicts int) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("session can't be saved: %w", context.Cause(ctx))
 	}
 }
 
@@ -325,6 +332,7 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 			m.log(ctx, r, slog.LevelWarn, "flash messages dropped", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
 		}
 		s.kept(c, change.value, version)
+		c.rec.Version = version
 		return change, nil
 	}
 }
@@ -376,8 +384,8 @@ func (m *Manager) ended(s *Session, c *closing) cookieChange {
 
 // merge puts the session's changes on top of what the store has now. The error is
 // [ErrInterrupted] if it has none any more.
-func (m *Manager) merge(ctx context.Context, s *Session, how *ending, c *closing) error {
-	rec, err := m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
+func (m *Manager) merge(ctx context.Context, t *turn, s *Session, how *ending, c *closing) error {
+	rec, err := m.latest(ctx, t, c)
 	var theirs contents
 	if err == nil {
 		err = how.rules.restore(rec, how.rules.now(), &theirs)

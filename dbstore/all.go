@@ -2,7 +2,6 @@ package dbstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"iter"
 
@@ -89,21 +88,7 @@ var errNoDate = fmt.Errorf("dbstore: the row's expire_date is not a time: %w", c
 func (s *Store) rowsAfter(ctx context.Context, key string, now any, limit int) ([]Row, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	var rows []Row
-	err := s.queryAll(ctx, s.queries.all, []any{key, now, limit}, func() { rows = nil }, func(found *sql.Rows) error {
-		var row Row
-		var expires moment
-		if err := found.Scan(&row.SessionKey, &row.SessionData, &expires); err != nil {
-			return err
-		}
-		row.ExpireDate = expires.Time
-		rows = append(rows, row)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
+	return s.queryRows(ctx, s.queries.all, key, now, limit)
 }
 
 // DeleteRow ends the session of a row that [Store.All] or [Store.Row] has returned,

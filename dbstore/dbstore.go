@@ -119,7 +119,7 @@ type Store struct {
 	cleared  func(removed int64)      // see WithClearProgress
 }
 
-var _ cookiestore.Store = (*Store)(nil)
+var _ cookiestore.ManyLoader = (*Store)(nil)
 
 // An Option is an option of [New].
 type Option func(*options)
@@ -231,7 +231,7 @@ type Row struct {
 // which is known without a query; or [cookiestore.ErrNoSession].
 func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	if !isKey(key) {
-		return Row{}, fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
+		return Row{}, errNoKey
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
@@ -240,7 +240,7 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	err := s.query(ctx, s.queries.load, []any{row.SessionKey}, &row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
+		return Row{}, errNoRow
 	case err != nil:
 		return Row{}, err
 	case expires.IsZero():
@@ -249,6 +249,11 @@ func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	row.ExpireDate = expires.Time
 	return row, nil
 }
+
+var (
+	errNoKey = fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
+	errNoRow = fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
+)
 
 // Load returns the session that a row holds. Besides the errors of Row, it refuses
 // rows that no key has signed ([cookiestore.ErrTampered]). Whether the session is

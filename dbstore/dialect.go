@@ -206,7 +206,7 @@ func (m *moment) Scan(value any) error {
 
 // queries are the statements on one table.
 type queries struct {
-	probe, load, insert, remove, all, count string
+	probe, load, loadMany, insert, remove, all, count string
 
 	bySignature, byData stateQueries
 
@@ -259,6 +259,7 @@ func (d *dialect) queries(table string) queries {
 		// SQLite takes a name alone for a string, where there is no such column.
 		probe:         q("SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"),
 		load:          q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
+		loadMany:      q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", manyKeys-1) + ")"),
 		insert:        q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
 		remove:        q("DELETE FROM {table} WHERE {key} = ?"),
 		all:           q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),

@@ -70,24 +70,32 @@ func (s *Store) query(ctx context.Context, query string, args []any, into ...any
 	return err
 }
 
-// queryAll runs a query for any number of rows. The caller's functions may be called
-// anew, when it is run again: begin before the first row, and each for every row.
-func (s *Store) queryAll(ctx context.Context, query string, args []any, begin func(), each func(*sql.Rows) error) error {
+// queryRows runs a query for any number of rows. The zero ExpireDate is one that is not
+// a time.
+func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row, error) {
+	var rows []Row
 	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
-		begin()
-		rows, err := conn.QueryContext(ctx, query, args...)
+		found, err := conn.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := each(rows); err != nil {
+		defer found.Close()
+		rows = nil
+		for found.Next() {
+			var row Row
+			var expires moment
+			if err := found.Scan(&row.SessionKey, &row.SessionData, &expires); err != nil {
 				return err
 			}
+			row.ExpireDate = expires.Time
+			rows = append(rows, row)
 		}
-		return rows.Err()
+		return found.Err()
 	})
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }
 
 // attempt does what a statement is for on a connection of the pool, and again
