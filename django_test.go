@@ -196,3 +196,19 @@ func TestRecordEndsAt(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ends.IsZero(), "that would be unknown")
 }
+
+// Deflating small rows costs more than it saves.
+func TestRowsAreDeflatedFrom1KiBOn(t *testing.T) {
+	rows, err := NewDjangoRows([]byte("key"))
+	require.NoError(t, err)
+	for size, deflated := range map[int]bool{100: false, 1024: false, 1025: true} {
+		data := `{"a":"` + strings.Repeat("x", size-8) + `"}`
+		require.Len(t, data, size)
+		row, err := rows.Encode(data, signedAt)
+		require.NoError(t, err)
+		require.Equal(t, deflated, row[0] == '.', size)
+		got, err := rows.Decode(row)
+		require.NoError(t, err)
+		require.Equal(t, data, got.Data)
+	}
+}

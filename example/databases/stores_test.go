@@ -115,7 +115,14 @@ func newDatabase(t *testing.T, store, variable, standard, debian string) (addres
 // connect opens the database itself, for what the site can't do to it.
 func connect(t *testing.T, on place) *sql.DB {
 	t.Helper()
-	db, err := openDatabase(on.Store, on.dsn)
+	var db *sql.DB
+	var err error
+	if on.Store == "sqlite" {
+		file := url.URL{Path: on.dsn}
+		db, err = sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(5000)")
+	} else {
+		db, err = openServer(on.Store, on.dsn)
+	}
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db
