@@ -29,9 +29,10 @@
 //
 //	store, err := dbstore.OpenSQLite("sqlite", "sessions.db", key)
 //
-// If you open it yourself, let it have one connection (SetMaxOpenConns), or give
-// writers time to wait for each other, or they fail at once (PRAGMA busy_timeout).
-// That wait is the driver's: neither the request's context nor [WithTimeout] ends it.
+// If you open it yourself, set PRAGMA journal_mode = WAL and busy_timeout. A store's own
+// writers take turns; busy_timeout lets them wait for other programs. That wait is the
+// driver's: neither the request's context nor [WithTimeout] ends it. Without it the store
+// waits itself, which takes longer.
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
 // trips a query. A session in MySQL or MariaDB can be as large as the server's
@@ -51,7 +52,10 @@
 // one statement, which changes the row only if it is as it was loaded. Where it
 // isn't, the middleware loads it again and merges the changes of both requests,
 // key by key: no change of another key is lost, and of two changes of the same key
-// the later one counts. Django loses one of the requests' changes. A row that was
+// the later one counts, but [cookiestore.Modify] and flash messages of both do. Django
+// loses one of the requests' changes. Within a process, requests that save one session
+// take turns, and each merges onto what the one before has saved, so that many of them
+// at once take no more statements than one after the other. A row that was
 // deleted or has expired meanwhile is not brought back: see [cookiestore.ErrInterrupted].
 //
 // Two things remain as in Django. A request that began with a key from before
@@ -156,7 +160,7 @@ func WithTable(name string) Option { return func(o *options) { o.table = name } 
 // WithTimeout bounds the time that a statement may take, with the wait for a
 // connection and all that is tried again. In ClearExpired it is the time of one batch.
 // Default: five seconds; 0 means no bound, and then a save waits for a dead database
-// as long as the connection does.
+// as long as the middleware lets it, 30 seconds.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
