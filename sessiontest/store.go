@@ -360,10 +360,11 @@ func testAtOnce(t *testing.T, v *visitor) {
 	})
 	var loaded, done sync.WaitGroup
 	loaded.Add(requests)
-	served := cookiestore.Middleware(v.store,
+	options := append([]cookiestore.Option{
 		cookiestore.WithClock(func() time.Time { return v.now }),
 		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
-	)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	}, v.options...)
+	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s := cookiestore.FromContext(r.Context())
 		assert.Zero(t, s.Get("n"))
 		loaded.Done()
