@@ -224,7 +224,7 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 			continue
 		case slices.Contains(valid, value):
 			continue // another spelling of the same
-		case !into.loaded || !c.saved.Before(into.saved):
+		case !c.saved.Before(into.saved):
 			*into = c
 			into.value = value
 		}

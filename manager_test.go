@@ -941,3 +941,15 @@ func TestFlashMessagesGiveWay(t *testing.T) {
 		}
 	})
 }
+
+// What another request has deleted is not there to be emptied; the cookie goes.
+func TestEmptiedAndDeletedMeanwhile(t *testing.T) {
+	m := must(cookiestore.NewManager(&busyRecord{loads: []string{`{"a":1}`, ``}, conflicts: 1}, quiet))
+	s, err := m.Load(t.Context(), "sessionid=old")
+	require.NoError(t, err)
+	s.Clear()
+	cookie, err := saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	require.Equal(t, -1, cookie.MaxAge)
+	require.True(t, s.IsNew())
+}
