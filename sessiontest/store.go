@@ -363,7 +363,7 @@ func testAtOnce(t *testing.T, v *visitor) {
 	options := append([]cookiestore.Option{
 		cookiestore.WithClock(func() time.Time { return v.now }),
 		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
-	}, v.options...)
+	}, v.common...)
 	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s := cookiestore.FromContext(r.Context())
 		assert.Zero(t, s.Get("n"))
