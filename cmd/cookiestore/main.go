@@ -3,10 +3,14 @@
 //
 //	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
 //	cookiestore keygen
-//	cookiestore sign [-name NAME] [-at TIME] < JSON
+//	cookiestore sign [-name NAME] [-at TIME] [-encrypt] [-chunks N] < JSON
 //
-// inspect takes a cookie's value, a Cookie header or a session_data of Django's
-// table django_session, from its argument or from standard input.
+// inspect takes a cookie's value, a Cookie header, the Set-Cookie headers of a response
+// or a session_data of Django's table django_session, from its argument or from standard
+// input. Of a session in several cookies it needs the header.
+//
+// sign prints the value of a cookie. With -chunks, it prints all cookies of the session as
+// a Cookie header has them, for curl -b.
 //
 // Keys come from the environment, where other users of the machine can't read
 // them, unlike arguments:
@@ -15,6 +19,11 @@
 //	SESSION_OLD_KEYS              older ones, newest first, one a line
 //	DJANGO_SECRET_KEY             Django's SECRET_KEY
 //	DJANGO_SECRET_KEY_FALLBACKS   older ones, newest first, one a line
+//	GORILLA_HASH_KEY              the hash key of a gorilla/sessions site, as it is, or
+//	                              "hex:" or "base64:" and then the key so encoded
+//	GORILLA_BLOCK_KEY             its block key, if it has one, likewise
+//
+// SESSION_KEY is the key of signed and of encrypted sessions.
 //
 // The exit status is 0 if the session verifies and is not over, 1 if not, and 2
 // if the command was misused.
@@ -37,15 +46,16 @@ func main() {
 
 const usage = `usage:
   cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
-      show what is in a cookie value, a Cookie header or a session_data of
-      Django's table, from the argument or standard input, and whether it verifies
+      show what is in a cookie value, a Cookie or Set-Cookie header or a session_data
+      of Django's table, from the argument or standard input, and whether it verifies
   cookiestore keygen
       make a key
-  cookiestore sign [-name NAME] [-at TIME] < JSON
-      make a session cookie of a JSON object
+  cookiestore sign [-name NAME] [-at TIME] [-encrypt] [-chunks N] < JSON
+      make a session cookie of a JSON object; with -chunks, a Cookie header
 
 Keys come from the environment: SESSION_KEY (hex or base64) and SESSION_OLD_KEYS,
-or DJANGO_SECRET_KEY and DJANGO_SECRET_KEY_FALLBACKS; older keys one a line.
+or DJANGO_SECRET_KEY and DJANGO_SECRET_KEY_FALLBACKS, older keys one a line; or
+GORILLA_HASH_KEY and GORILLA_BLOCK_KEY (as they are, or "hex:" or "base64:" before).
 Exit status: 0 verified and not expired, 1 otherwise, 2 misuse.
 
 flags of inspect and sign:
@@ -70,9 +80,15 @@ type command struct {
 	name   string
 	maxAge time.Duration
 	at     time.Time
+	timed  bool     // the time was given
+	fields []string // the header to look at, as a Cookie field has it
 	keys   keys
-	in     io.Reader
-	out    io.Writer
+
+	encrypt bool
+	chunks  int // 0: print the value alone
+
+	in  io.Reader
+	out io.Writer
 }
 
 func run(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
@@ -107,6 +123,7 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 		c.inspectFlags()
 		do = c.inspect
 	case "sign":
+		c.signFlags()
 		do = c.sign
 	case "keygen":
 		getenv = func(string) string { return "" } // who makes a key may have a bad one
@@ -136,11 +153,20 @@ func (c *command) inspectFlags() {
 	c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "inspect: `duration` of a session without an expiry of its own, the site's SESSION_COOKIE_AGE")
 }
 
+// signFlags declares the flags that sign alone has.
+func (c *command) signFlags() {
+	c.flags.BoolVar(&c.encrypt, "encrypt", false, "sign: encrypt the session, with SESSION_KEY")
+	c.flags.IntVar(&c.chunks, "chunks", 0, "sign: the most `cookies` that the session may take, 1 to 8, and print them with their names")
+}
+
 func (c *command) help() error {
 	fmt.Fprint(c.out, usage)
 	c.flags.SetOutput(c.out)
 	if c.flags.Lookup("json") == nil {
 		c.inspectFlags() // help is about all commands
+	}
+	if c.flags.Lookup("chunks") == nil {
+		c.signFlags()
 	}
 	c.flags.PrintDefaults()
 	return nil
@@ -154,6 +180,7 @@ const (
 )
 
 func (c *command) setTime(text string) error {
+	c.timed = true
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if seconds < firstSecond || seconds > lastSecond {
 			return errors.New("outside of the years 1 to 9999")
