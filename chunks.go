@@ -96,11 +96,11 @@ func (s space) chunked(n int) space {
 
 // needsChunks reports whether the value can't stand in a cookie as it is.
 func (s space) needsChunks(value []byte) bool {
-	if s.single == 0 || len(value) <= chunkHead {
-		return false
+	if s.single == 0 || len(value) > s.single {
+		return s.single > 0
 	}
-	_, looksLikeOne := parseChunk(string(value[:chunkHead+1]))
-	return len(value) > s.single || looksLikeOne
+	_, looksLikeOne := parseChunk(string(value[:min(len(value), chunkHead+1)]))
+	return looksLikeOne
 }
 
 // inChunks says how many cookies there may be, if there may be several.
@@ -151,7 +151,7 @@ func (c *chunkCookies) add(pair, name string) {
 		return
 	}
 	part, ok := parseChunk(cookieValue(pair, pair[:len(name)+len("-1")]))
-	if ok && rest[1] == byte('0'+part.place) && part.place > 0 && len(c[part.place]) < maxDuplicates {
+	if ok && rest[1] == byte('0'+part.place) && len(c[part.place]) < maxDuplicates {
 		c[part.place] = append(c[part.place], part)
 	}
 }
