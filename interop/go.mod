@@ -5,6 +5,8 @@ go 1.25
 require (
 	example.com/cookiestore v0.0.0
 	example.com/cookiestore/dbstore v0.0.0
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.22.1
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
@@ -12,6 +14,8 @@ require (
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.46.1
 )
+
+require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
