@@ -96,7 +96,7 @@ func (s space) chunked(n int) space {
 
 // needsChunks reports whether the value can't stand in a cookie as it is.
 func (s space) needsChunks(value []byte) bool {
-	if s.single == 0 || len(value) > s.single {
+	if len(value) > s.single {
 		return s.single > 0
 	}
 	_, looksLikeOne := parseChunk(string(value[:min(len(value), chunkHead+1)]))

@@ -291,7 +291,11 @@ func TestSpillIsAStoreByItself(t *testing.T) {
 	rec = save(rec, 10)
 	require.Empty(t, records.rows)
 
-	_, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: "[]", Saved: now})
+	_, err := store.Load(t.Context(), "s", strings.Repeat("x", cookiestore.MaxCookieSize-1))
+	require.ErrorIs(t, err, cookiestore.ErrMalformed)
+	_, err = store.Load(t.Context(), "s", strings.Repeat("x", cookiestore.MaxCookieSize))
+	require.ErrorIs(t, err, cookiestore.ErrTooLarge)
+	_, _, err = store.Save(t.Context(), "sessionid", cookiestore.Record{Data: "[]", Saved: now})
 	require.ErrorIs(t, err, cookiestore.ErrMalformed)
 	require.Empty(t, records.rows)
 }
