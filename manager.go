@@ -66,7 +66,8 @@ func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error)
 
 // Save saves the session if it was changed or is due, by the rules of this Manager's
 // options, whichever loaded it, and returns the cookies to set: none; that of the
-// session; or, with a negative MaxAge, those to delete, the session's own first.
+// session, and with [WithChunks] those of its other chunks; and, with a negative
+// MaxAge, those to delete. The session's own comes first.
 // After an error nothing is to be set. A renewal that fails is only logged. A
 // response that depends on the session should have Vary: Cookie.
 //
