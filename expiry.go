@@ -189,6 +189,8 @@ type policy struct {
 	renewal      float64       // the part of the age; none if 0
 	skew         time.Duration
 	now          func() time.Time
+	revocations  Revocations // nil for none
+	userKey      string
 }
 
 var defaultPolicy = policy{age: defaultMaxAge, skew: defaultClockSkew, now: time.Now}

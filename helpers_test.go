@@ -110,6 +110,9 @@ func logTo(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// infoTo returns a logger of the levels that one has by default.
+func infoTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
 // bothKinds are a store that keeps sessions in cookies, and one that keeps records.
 func bothKinds(t *testing.T) map[string]cookiestore.Store {
 	return map[string]cookiestore.Store{"in the cookie": newStore(t), "in a record": newRows()}

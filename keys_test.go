@@ -76,6 +76,8 @@ func TestKeysThatAreText(t *testing.T) {
 		{"hex of 32 bytes", hex.EncodeToString(random[:32]), true},
 		{"hex of 64 bytes", hex.EncodeToString(random), true},
 		{"hex in capitals", strings.ToUpper(hex.EncodeToString(random[:32])), true},
+		{"hex from a file, with its line break", hex.EncodeToString(random[:32]) + "\r\n", true},
+		{"base64 from a file, with its line break", base64.StdEncoding.EncodeToString(random[:32]) + "\n", true},
 		{"digits alone", strings.Repeat("0123456789", 7)[:64], true},
 		{"hex of 31 bytes", hex.EncodeToString(random[:31]), false},
 		{"an odd number of hex digits", hex.EncodeToString(random)[:65], false},

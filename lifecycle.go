@@ -30,31 +30,28 @@ type host interface {
 	// load fills in what the store has kept, at the first use.
 	load(*contents)
 
-	// lateUse is told of what can't be kept since the response has begun: a
-	// change of a dictionary key ("" for the whole session), or the first use.
-	lateUse(what lateUse, key string)
+	// lateLoad is told of a first use after the response began, and of the store's
+	// failure.
+	lateLoad(failure error)
+
+	// lateChange is told of a change that can't be kept since the response has begun:
+	// of a dictionary key, or, with "", of the whole session.
+	lateChange(key string)
 }
-
-// A lateUse is what a handler does after the response began.
-type lateUse int
-
-const (
-	lateLoad lateUse = iota
-	lateChange
-)
 
 // contents is a session as a store has kept it, with the changes since.
 type contents struct {
-	object  jsonobject.Object
-	value   string        // of the cookie that it came from
-	others  *otherCookies // nil for none
-	record  *recordState  // nil if the store has no versions
-	asOf    int64         // when it was loaded, in Unix nanoseconds
-	saved   time.Time
-	ends    time.Time
-	created int64 // Unix seconds; kept where there is a lifetime
-	refused error // why what the visitor sent was refused
-	failure error // of the store
+	object   jsonobject.Object
+	value    string        // of the cookie that it came from
+	others   *otherCookies // nil for none
+	record   *recordState  // nil if the store has no versions
+	asOf     int64         // when it was loaded, in Unix nanoseconds
+	saved    time.Time
+	ends     time.Time
+	created  int64     // Unix seconds; kept where there is a lifetime
+	identity *identity // kept where there are revocations
+	refused  error     // why what the visitor sent was refused
+	failure  error     // of the store
 
 	loaded    bool     // from what a visitor sent
 	sent      bool     // the visitor sent a cookie, good or bad
@@ -78,6 +75,10 @@ type contents struct {
 type otherCookies struct {
 	twins []string // older ones that are valid, too
 	left  []string // those of sessions that were flushed
+
+	twinIDs []identity // of twins
+	leftIDs []identity // of sessions that were flushed
+	cycled  []identity // of the session, before CycleKey
 }
 
 // other returns the visitor's other cookies.
@@ -146,7 +147,7 @@ func (s *lifecycle) load() {
 		closed := s.closed
 		s.mu.Unlock()
 		if closed {
-			s.host.lateUse(lateLoad, "")
+			s.host.lateLoad(found.failure)
 		}
 	}
 	returned = true
@@ -160,7 +161,7 @@ func (s *lifecycle) unlock() {
 	s.lateKeys = nil
 	s.mu.Unlock()
 	for _, key := range keys {
-		s.host.lateUse(lateChange, key)
+		s.host.lateChange(key)
 	}
 }
 
@@ -205,10 +206,12 @@ func (s *lifecycle) flush() {
 	if s.value != "" {
 		o.left = append(o.left, s.value)
 	}
-	if o.left = append(o.left, o.twins...); len(o.left) > 0 {
-		s.others = &otherCookies{left: o.left}
+	o.left = append(o.left, o.twins...)
+	o.leftIDs = append(append(append(o.leftIDs, o.cycled...), o.twinIDs...), s.endable()...)
+	if len(o.left) > 0 || len(o.leftIDs) > 0 {
+		s.others = &otherCookies{left: o.left, leftIDs: o.leftIDs}
 	}
-	s.value, s.record = "", nil
+	s.value, s.record, s.identity = "", nil, nil
 }
 
 // restore fills c with the session that the store has kept, or returns why it is
@@ -228,6 +231,9 @@ func (p *policy) restore(rec Record, now time.Time, c *contents) error {
 	if p.lifetime > 0 {
 		c.takeCreated()
 	}
+	if p.revocations != nil {
+		c.takeIdentity()
+	}
 	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
 		*c = contents{}
 	}
@@ -240,15 +246,13 @@ func (c *contents) parse(data string) (Expiry, error) {
 	if err != nil {
 		return Default, refuse(ErrMalformed, err.Error())
 	}
-	c.object = object
-	value, ok := c.object.Find(ExpiryKey)
-	if !ok {
-		return Default, nil
+	expiry := Default
+	if value, ok := object.Find(ExpiryKey); ok {
+		if expiry, err = parseExpiry(value); err != nil {
+			return Default, refuse(ErrMalformed, err.Error())
+		}
 	}
-	expiry, err := parseExpiry(value)
-	if err != nil {
-		return Default, refuse(ErrMalformed, err.Error())
-	}
+	c.object = object // a refused session is never half read
 	return expiry, nil
 }
 
@@ -269,7 +273,7 @@ func (c *contents) takeCreated() {
 // appendJSON appends the dictionary, with what is kept beside it.
 func (c *contents) appendJSON(dst []byte) []byte {
 	dst = c.object.AppendTo(dst)
-	if c.created == 0 {
+	if c.created == 0 && c.identity == nil {
 		return dst
 	}
 	for dst[len(dst)-1] != '}' { // it was written with a blank behind it
@@ -279,9 +283,24 @@ func (c *contents) appendJSON(dst []byte) []byte {
 	if c.object.Len() > 0 {
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"`+createdKey+`":`...)
-	dst = strconv.AppendInt(dst, c.created, 10)
-	return append(dst, '}')
+	if c.created != 0 {
+		dst = append(dst, `"`+createdKey+`":`...)
+		dst = append(strconv.AppendInt(dst, c.created, 10), ',')
+	}
+	if c.identity != nil {
+		dst = append(dst, `"`+identityKey+`":`...)
+		dst = append(c.identity.appendJSON(dst), ',')
+	}
+	dst[len(dst)-1] = '}' // in the place of the comma
+	return dst
+}
+
+// endable returns the identity by which the session can be ended, if it has one.
+func (c *contents) endable() []identity {
+	if c.identity == nil || c.identity.id == "" {
+		return nil
+	}
+	return []identity{*c.identity}
 }
 
 // expiry returns what SetExpiry was told. What stands there has been checked when
@@ -393,9 +412,10 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 
 // closeFailed is close for a response that failed: what was flushed stays flushed.
 func (s *lifecycle) closeFailed(c *closing) {
-	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
+	c.dropped = s.modified && s.sinceFlush > 0
 	if s.flushes > 0 {
-		c.what, c.left, c.several, c.chunks = endSession, s.other().left, s.several, s.chunks
+		o := s.other()
+		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks
 		c.changes, c.flushes = s.changes, s.flushes
 	}
 }
@@ -418,12 +438,16 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 		return
 	case empty && s.sent && (s.loaded || s.cleared):
 		c.what = endSession
+		c.leftIDs = append(append(append(c.leftIDs, c.cycled...), c.twinIDs...), s.endable()...)
 		return
 	case empty:
 		return
 	}
 	if s.several {
 		c.rec.Saved = rules.afterAll(s.saved, now)
+	}
+	if rules.revocations != nil {
+		s.identify(now, end)
 	}
 	c.data = getBuffer()
 	c.data.b = s.appendJSON(c.data.b)
@@ -442,13 +466,11 @@ func (s *lifecycle) again(how *ending, c *closing) {
 	s.decide(how, c)
 }
 
-// closeUnused closes a session that nobody has used, and reports whether it is one.
-func (s *lifecycle) closeUnused() bool {
+// closeLate closes a session of which nobody has got hold before the response began.
+func (s *lifecycle) closeLate() {
 	s.mu.Lock()
-	unused := s.contents == nil
-	s.closed = s.closed || unused
+	s.closed = true
 	s.mu.Unlock()
-	return unused
 }
 
 // isUsed reports whether the session has been read or changed.
@@ -543,6 +565,9 @@ func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merge
 		s.object = merged
 		s.adoptState(theirs.record)
 		s.saved, s.ends, s.created = theirs.saved, theirs.ends, theirs.created
+		if !s.newID {
+			s.identity = theirs.identity
+		}
 	}
 	*c = closing{accessed: c.accessed}
 	s.decide(how, c)
@@ -609,7 +634,7 @@ func (s *lifecycle) kept(c *closing, value, version string) {
 		s.loaded = false
 		s.others = nil
 		if value != "" {
-			s.others = &otherCookies{left: []string{value}}
+			s.others = &otherCookies{left: []string{value}} // its ID is among those to be ended
 		}
 		return
 	}
@@ -617,13 +642,15 @@ func (s *lifecycle) kept(c *closing, value, version string) {
 	if version != "" {
 		s.record = &recordState{base: c.rec.Data, version: version}
 	}
-	twins := s.other().twins
+	twins, twinIDs := s.other().twins, s.other().twinIDs
 	s.others = nil
 	if s.loaded {
 		s.saved, s.ends = c.rec.Saved.Truncate(time.Second), c.rec.Expires
 		if len(twins) > 0 {
-			s.others = &otherCookies{twins: twins}
+			s.others = &otherCookies{twins: twins, twinIDs: twinIDs}
 		}
+	} else {
+		s.identity = nil
 	}
 	if s.changes == c.changes {
 		s.modified, s.newID, s.cleared = false, false, false

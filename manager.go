@@ -135,7 +135,7 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, in
 	var rec Record
 	err := m.loadRecord(ctx, &value, &rec)
 	if err == nil {
-		err = m.rules.restore(rec, m.rules.now(), into)
+		err = m.restore(ctx, value, rec, m.rules.now(), into)
 	}
 	switch {
 	case err == nil:
@@ -148,18 +148,71 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, in
 	}
 }
 
+// restore fills in a session, or returns why it is to be refused: it may have been ended.
+func (m *Manager) restore(ctx context.Context, value string, rec Record, now time.Time, into *contents) error {
+	if err := m.rules.restore(rec, now, into); err != nil || m.rules.revocations == nil {
+		return err
+	}
+	if into.identity.id == "" {
+		into.identity.id = idOf(value)
+	}
+	into.identity.latest = max(into.identity.latest, into.ends.Unix())
+	revoked, err := m.rules.revocations.Revoked(ctx, Identity{
+		ID: into.identity.id, User: into.userOf(m.rules.userKey), StartedAt: time.UnixMicro(into.identity.began),
+	})
+	switch {
+	case err != nil:
+		*into = contents{}
+		return fmt.Errorf("revocations can't be asked: %w", err)
+	case revoked:
+		*into = contents{}
+		return refuse(ErrRevoked, "")
+	}
+	return nil
+}
+
+// revoke ends sessions.
+func (m *Manager) revoke(ctx context.Context, ids []identity) error {
+	if m.rules.revocations == nil {
+		return nil
+	}
+	for _, i := range ids {
+		if err := m.rules.revocations.Revoke(ctx, i.id, time.Unix(i.latest, 0)); err != nil {
+			return fmt.Errorf("session can't be revoked: %w", err)
+		}
+	}
+	return nil
+}
+
+// RevokeUser ends all sessions of the user that have begun until now, on every device, as
+// [WithRevocations] tells users apart. That includes the session of this request; a login
+// that follows begins one that lasts. The error is that of the [Revocations], or says that
+// there are none.
+func (m *Manager) RevokeUser(ctx context.Context, user string) error {
+	if m.rules.revocations == nil {
+		return usage("RevokeUser needs WithRevocations")
+	}
+	now := m.rules.now()
+	longest := max(m.rules.age, maxBrowserAge)
+	if err := m.rules.revocations.RevokeUser(ctx, user, now, now.Add(longest)); err != nil {
+		return fmt.Errorf("the user's sessions can't be revoked: %w", err)
+	}
+	return nil
+}
+
 // loadNewest is load for several cookies. Of those that are valid the newest counts. Where
 // two are equally new, it is the later in the field: browsers send those that were set
 // first before others.
 func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, refused []refusal, into *contents) {
 	var valid []string
+	var ids []identity
 	now := m.rules.now()
 	for _, value := range values {
 		var c contents
 		var rec Record
 		err := m.loadRecord(ctx, &value, &rec)
 		if err == nil {
-			err = m.rules.restore(rec, now, &c)
+			err = m.restore(ctx, value, rec, now, &c)
 		}
 		switch {
 		case err != nil && !IsRefused(err):
@@ -174,11 +227,12 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 			*into = c
 			into.value = value
 		}
-		valid = append(valid, value)
+		valid, ids = append(valid, value), append(ids, c.endable()...)
 	}
 	if len(valid) > 1 {
 		twins := slices.DeleteFunc(valid, func(value string) bool { return value == into.value })
-		into.others = &otherCookies{twins: twins}
+		twinIDs := slices.DeleteFunc(ids, func(i identity) bool { return into.identity != nil && i.id == into.identity.id })
+		into.others = &otherCookies{twins: twins, twinIDs: twinIDs}
 	}
 	if len(refused) > 0 && !into.loaded {
 		into.refused = refused[len(refused)-1].err
@@ -336,6 +390,9 @@ func pause(ctx context.Context, conflicts int) error {
 // try does what is to be done once. Sessions that were flushed are deleted first:
 // whatever comes then, the visitor is logged out.
 func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
+	if err := m.revoke(ctx, c.leftIDs); err != nil {
+		return cookieChange{}, err
+	}
 	for _, value := range c.left {
 		if err := m.forget(ctx, value, ""); err != nil {
 			return cookieChange{}, err
@@ -359,7 +416,9 @@ func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *end
 
 // keep has the store save a session. If it is too large, flash messages give way.
 func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	change := cookieChange{set: true, age: -1, replaces: c.rec.Cookie, ended: len(c.left) > 0, several: c.several, chunks: c.chunks}
+	change := cookieChange{
+		set: true, age: -1, replaces: c.rec.Cookie, left: c.left, ended: len(c.left) > 0, several: c.several, chunks: c.chunks,
+	}
 	if !c.rec.BrowserClose {
 		change.lasting(c.rec.Saved, c.rec.Expires)
 	}
@@ -376,6 +435,9 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 		}
 		if dropped > 0 {
 			m.log(ctx, r, slog.LevelWarn, "flash messages dropped", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
+		}
+		if err := m.revoke(ctx, c.cycled); err != nil {
+			return cookieChange{}, err
 		}
 		s.kept(c, change.value, version)
 		return change, nil
@@ -429,7 +491,7 @@ func (m *Manager) forget(ctx context.Context, value, version string) error {
 func (m *Manager) ended(s *Session, c *closing) cookieChange {
 	s.kept(c, "", "")
 	return cookieChange{
-		set: true, replaces: c.rec.Cookie, line: deletion(&m.cookie), expires: time.Unix(0, 0),
+		set: true, replaces: c.rec.Cookie, left: c.left, line: deletion(&m.cookie), expires: time.Unix(0, 0),
 		ended: true, several: c.several, chunks: c.chunks,
 	}
 }

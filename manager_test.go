@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -65,6 +66,28 @@ func TestOptionsThatContradict(t *testing.T) {
 		{"a renewal of more", options{cookiestore.WithRenewal(1.1)}, "between 0 and 1"},
 		{"a renewal in seconds", options{cookiestore.WithRenewal(3600)}, "between 0 and 1"},
 		{"a negative renewal", options{cookiestore.WithRenewal(-0.5)}, "between 0 and 1"},
+		{"a domain with a dot behind it", options{cookiestore.WithDomain("example.org.")}, `Domain "example.org." ends with a dot`},
+		{"a top-level domain", options{cookiestore.WithDomain("org")}, `Domain "org" has no dot in it`},
+		{"a top-level domain with a dot before it", options{cookiestore.WithDomain(".org")}, `Domain ".org" has no dot in it`},
+		{"localhost", options{cookiestore.WithDomain("Localhost")}, ""},
+		{"a path with a blank before it", options{cookiestore.WithPath(" /app")}, "does not begin with a slash"},
+		{"a path with a blank behind it", options{cookiestore.WithPath("/app ")}, `Path "/app " ends with a blank`},
+		{"a path as long as browsers take", options{cookiestore.WithPath("/" + strings.Repeat("p", 1023))}, ""},
+		{"a path that is too long", options{cookiestore.WithPath("/" + strings.Repeat("p", 1024))}, "Path has 1025 bytes, and browsers ignore one of over 1024"},
+		{"former scopes", options{cookiestore.WithFormerScope("", "/old"), cookiestore.WithFormerScope("example.org", "/")}, ""},
+		{"a former domain with a dot behind it", options{cookiestore.WithFormerScope("", "/"), cookiestore.WithFormerScope("example.org.", "/")}, "ends with a dot"},
+		{"a former domain that is none", options{cookiestore.WithFormerScope("exa mple.org", "/")}, "invalid Cookie.Domain"},
+		{"no former path", options{cookiestore.WithFormerScope("example.org", "")}, "does not begin with a slash"},
+		{"a former path with a semicolon", options{cookiestore.WithFormerScope("", "/a;b")}, "in Cookie.Path"},
+		{"__Host- with a former domain", options{cookiestore.WithName("__Host-s"), cookiestore.WithFormerScope("example.org", "/")}, "allows no Domain"},
+		{"__Host- with a former path", options{cookiestore.WithName("__Host-s"), cookiestore.WithFormerScope("", "/app")}, `needs the Path "/"`},
+		{"no room for a cookie", options{cookiestore.WithMaxCookieSize(0)}, "the maximum cookie size is not positive"},
+		{"no room for a value", options{cookiestore.WithMaxCookieSize(109)}, "its name and attributes take 109 bytes of 109, which leaves no room for a value"},
+		{"room for a byte", options{cookiestore.WithMaxCookieSize(110)}, ""},
+		{"a lifetime under a second", options{cookiestore.WithLifetime(time.Second - 1)}, "the lifetime is under a second"},
+		{"a lifetime of a second", options{cookiestore.WithLifetime(time.Second)}, ""},
+		{"a negative buffer", options{cookiestore.WithBuffer(-1)}, "the buffer is negative"},
+		{"a renewal that is not a number", options{cookiestore.WithRenewal(math.NaN())}, "between 0 and 1"},
 		{"no clock", options{cookiestore.WithClock(nil)}, "the clock is nil"},
 		{"no error handler", options{cookiestore.WithErrorHandler(nil)}, "the error handler is nil"},
 	} {
@@ -262,6 +285,9 @@ func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (value, version
 	return "new", "saved", nil
 }
 func (r *recorder) Delete(_ ctx, _, value, version string) error {
+	if value == "" {
+		panic("a session without a cookie is deleted")
+	}
 	r.deleted = append(r.deleted, strings.TrimSpace(value+" "+version))
 	return nil
 }
@@ -286,6 +312,10 @@ func TestWhatAStoreIsAsked(t *testing.T) {
 			&cookiestore.Record{Cookie: "old", NewID: true, Version: "v1", Data: `{"a":1}`, Saved: now, Expires: twoWeeks}, "", false},
 		{"a flush and another session", "old", nil, func(s *cookiestore.Session) { s.Flush(); s.Set("b", 2) },
 			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "old", false},
+		{"a new key and a flush and another session", "old", nil, func(s *cookiestore.Session) { s.CycleKey(); s.Flush(); s.Set("b", 2) },
+			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "old", false},
+		{"a flush of a visitor without a cookie", "", nil, (*cookiestore.Session).Flush, nil, "", false},
+		{"one that was emptied of a visitor without a cookie", "", nil, (*cookiestore.Session).Clear, nil, "", false},
 		{"a flush alone", "old", nil, (*cookiestore.Session).Flush, nil, "old", true},
 		{"at browser close", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.AtBrowserClose) },
 			&cookiestore.Record{Cookie: "old", Version: "v1", Data: `{"a":1,"_session_expiry":0}`, Saved: now, Expires: twoWeeks, BrowserClose: true}, "", false},
@@ -495,6 +525,7 @@ func (b *busyRecord) Delete(c ctx, name, value, version string) error {
 }
 
 func TestConflicts(t *testing.T) {
+	addToA := func(s *cookiestore.Session) { require.NoError(t, cookiestore.Modify(s, "a", func(n *int) { *n++ })) }
 	set := func(s *cookiestore.Session) { s.Set("b", 2) }
 	down := errors.New("the database is down")
 	for _, test := range []struct {
@@ -518,6 +549,13 @@ func TestConflicts(t *testing.T) {
 		{"another key was set and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, (*cookiestore.Session).Clear, `{"c":3} v2`, "", nil},
 		{"the same was changed and the session emptied", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Clear, "", "old v2", nil},
 		{"a flush asks for no state", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Flush, "", "old", nil},
+		{"a number is added to", []string{`{"a":1}`, `{"a":5}`}, 1, nil, addToA, `{"a":6} v2`, "", nil},
+		{"a number is set and added to", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { s.Set("a", 10); addToA(s) }, `{"a":11} v2`, "", nil},
+		{"a number is added to and set", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("a", 10) }, `{"a":10} v2`, "", nil},
+		{"one is added to and another set", []string{`{"a":1,"b":1}`, `{"a":5,"b":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("b", 10) }, `{"a":6,"b":10} v2`, "", nil},
+		{"a number is added to twice", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); addToA(s) }, `{"a":7} v2`, "", nil},
+		{"a number is added to and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Clear() }, `{"c":3} v2`, "", nil},
+		{"added to in two rounds", []string{`{"a":1}`, `{"a":5}`, `{"a":7}`}, 2, nil, addToA, `{"a":8} v3`, "", nil},
 		{"the store fails meanwhile", []string{`{"a":1}`}, 1, down, set, "", "", down},
 		{"another server has signed it with a newer key", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, set, "", "", cookiestore.ErrTampered},
 		{"and it was to be emptied", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, (*cookiestore.Session).Clear, "", "", cookiestore.ErrTampered},
@@ -670,4 +708,235 @@ func TestExpiresIsAnHTTPDate(t *testing.T) {
 		want := now.Add(14 * 24 * time.Hour).UTC().Format(http.TimeFormat)
 		require.Contains(t, w.Header().Get("Set-Cookie"), "; Expires="+want+"; Max-Age=1209600; ")
 	}
+}
+
+// Manager.Save inside of the middleware takes its place; what is changed afterwards is
+// saved by the middleware, in place of what was.
+func TestManagerInTheMiddleware(t *testing.T) {
+	for kind, store := range bothKinds(t) {
+		for _, test := range []struct {
+			name  string
+			after func(s *cookiestore.Session)
+			want  any
+			ended bool
+		}{
+			{"nothing is changed afterwards", func(*cookiestore.Session) {}, 1, false},
+			{"it is read", func(s *cookiestore.Session) { s.Get("n") }, 1, false},
+			{"it is changed", func(s *cookiestore.Session) { s.Set("n", 2) }, 2, false},
+			{"it is flushed", (*cookiestore.Session).Flush, nil, true},
+			{"it is emptied, and set again", func(s *cookiestore.Session) { s.Clear(); s.Set("n", 4) }, 4, false},
+			{"another begins", func(s *cookiestore.Session) { s.Flush(); s.Set("n", 3) }, 3, false},
+		} {
+			t.Run(test.name+", "+kind, func(t *testing.T) {
+				v := newVisitor(t, store)
+				m := must(cookiestore.NewManager(store))
+				v.serve(m.Handler, false)
+				resp := v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+					s.Set("n", 1)
+					cookies, err := m.Save(r.Context(), s)
+					assert.NoError(t, err)
+					assert.Len(t, cookies, 1)
+					assert.False(t, s.Modified())
+					http.SetCookie(w, cookies[0])
+					http.SetCookie(w, &http.Cookie{Name: "theirs", Value: "1"})
+					test.after(s)
+				})
+				var mine []*http.Cookie
+				for _, c := range resp.Cookies() {
+					if c.Name == "sessionid" {
+						mine = append(mine, c)
+					}
+				}
+				require.Len(t, mine, 1)
+				require.Len(t, resp.Cookies(), 2)
+				require.Equal(t, test.ended, mine[0].MaxAge < 0)
+				require.Equal(t, []string{"private"}, resp.Header["Cache-Control"])
+				require.Empty(t, v.log.String())
+				v.cookie = "sessionid=" + mine[0].Value
+				require.Equal(t, test.want, v.value("n"))
+			})
+		}
+	}
+}
+
+// The rules are those of the manager that saves, whichever has loaded the session.
+func TestSaveByAnotherManager(t *testing.T) {
+	clock := newClock()
+	store := newStore(t)
+	loader := must(cookiestore.NewManager(store, clock.option(), quiet))
+	saver := must(cookiestore.NewManager(store, clock.option(), quiet, cookiestore.WithMaxAge(time.Hour), cookiestore.WithLifetime(2*time.Hour)))
+	s, err := loader.Load(t.Context(), begin(t, store, clock.time().Add(-90*time.Minute), `{"a":1}`))
+	require.NoError(t, err)
+	s.Set("a", 2)
+	cookie, err := saveOne(t.Context(), saver, s)
+	require.NoError(t, err)
+	require.Equal(t, 1800, cookie.MaxAge, "it began an hour and a half ago")
+	require.Equal(t, 30*time.Minute, s.ExpiryAge(), "its rules are the session's from now on")
+
+	// What is due is due by the saver's options.
+	every := must(cookiestore.NewManager(store, clock.option(), quiet, cookiestore.WithSaveEveryRequest()))
+	s, err = loader.Load(t.Context(), "sessionid="+cookie.Value)
+	require.NoError(t, err)
+	cookie, err = saveOne(t.Context(), loader, s)
+	require.NoError(t, err)
+	require.Nil(t, cookie)
+	cookie, err = saveOne(t.Context(), every, s)
+	require.NoError(t, err)
+	require.Equal(t, 14*24*60*60, cookie.MaxAge)
+
+	// A second later it is not: another request may have saved it meanwhile.
+	s, err = loader.Load(t.Context(), "sessionid="+cookie.Value)
+	require.NoError(t, err)
+	clock.add(time.Second + 1)
+	cookie, err = saveOne(t.Context(), every, s)
+	require.NoError(t, err)
+	require.Nil(t, cookie)
+}
+
+// What Manager.Save deletes in other scopes stays deleted when more is changed afterwards.
+func TestManagerInTheMiddlewareWithFormerScopes(t *testing.T) {
+	store := newStore(t)
+	options := []cookiestore.Option{cookiestore.WithDomain("example.org"), cookiestore.WithFormerScope("", "/app")}
+	v := newVisitor(t, store)
+	m := must(cookiestore.NewManager(store, append(options, cookiestore.WithLogger(logTo(v.log)))...))
+	v.serve(m.Handler, false)
+	v.cookie = begin(t, store, time.Now(), `{"n":0}`)
+	resp := v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+		s.Flush()
+		s.Set("n", 1)
+		cookies, err := m.Save(r.Context(), s)
+		assert.NoError(t, err)
+		assert.Len(t, cookies, 3)
+		for _, c := range cookies {
+			http.SetCookie(w, c)
+		}
+		s.Set("n", 2)
+	})
+	require.Empty(t, v.log.String())
+	var got []string
+	for _, c := range resp.Cookies() {
+		got = append(got, fmt.Sprint(c.Domain, c.Path, " ", c.MaxAge > 0))
+	}
+	require.Equal(t, []string{"/ false", "/app false", "example.org/ true"}, got)
+
+	// What the handler sets by itself is another matter.
+	for name, line := range map[string]string{
+		"another value":    "sessionid=mine; Path=/; Domain=example.org",
+		"its own deletion": "sessionid=; Path=/; Domain=example.org; Max-Age=0",
+		"another scope":    "sessionid=mine; Path=/",
+		"no cookie":        "sessionid",
+	} {
+		v := newVisitor(t, store, options...)
+		v.cookie = begin(t, store, time.Now(), `{"n":0}`)
+		resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			w.Header().Add("Set-Cookie", line)
+			s.Set("n", 1)
+		})
+		require.Len(t, resp.Header["Set-Cookie"], 2, name)
+		require.Contains(t, v.log.String(), "session cookie set twice", name)
+	}
+}
+
+// What a middleware has closed stays closed, though a Manager saves it once more.
+func TestManagerSavesAfterTheFirstByte(t *testing.T) {
+	v := newVisitor(t, newStore(t))
+	m := must(cookiestore.NewManager(v.store))
+	v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+		s.Get("a")
+		fmt.Fprint(w, "page")
+		_, err := m.Save(r.Context(), s)
+		assert.NoError(t, err)
+		s.Set("a", 1)
+	})
+	v.server.Close()
+	require.Contains(t, v.log.String(), `session key \"a\" is not saved`)
+}
+
+func TestLifetimeOfANewSession(t *testing.T) {
+	clock := newClock()
+	m := must(cookiestore.NewManager(newStore(t), clock.option(), cookiestore.WithLifetime(time.Hour)))
+	s, err := m.Load(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, time.Hour, s.ExpiryAge())
+	require.Equal(t, clock.time().Add(time.Hour), s.ExpiryDate().UTC())
+	s.Set("a", 1)
+	_, err = saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	clock.add(40 * time.Minute)
+	require.Equal(t, 20*time.Minute, s.ExpiryAge(), "saved twice, it began once")
+}
+
+// A store may have kept blanks behind the dictionary.
+func TestBlanksBehindTheDictionary(t *testing.T) {
+	clock := newClock()
+	store := newRows()
+	m := must(cookiestore.NewManager(store, clock.option(), cookiestore.WithLifetime(time.Hour)))
+	s, err := m.Load(t.Context(), begin(t, store, clock.time(), "{\"a\":1} \n"))
+	require.NoError(t, err)
+	s.SetModified()
+	cookie, err := saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(`{"a":1,"_session_created":%d}`, clock.time().Unix()), store.rows[cookie.Value].Data)
+}
+
+// Of several errors the store's comes first, and then that of the first key.
+func TestFirstError(t *testing.T) {
+	var s cookiestore.Session
+	for _, key := range []string{"c", "a", "b", "d", "e"} {
+		s.Set(key, func() {})
+	}
+	for range 20 { // a map has no order
+		require.ErrorContains(t, s.Err(), `"a"`)
+	}
+	down := errors.New("the database is down")
+	failed, err := must(cookiestore.NewManager(&failingStore{load: down})).Load(t.Context(), "sessionid=x")
+	require.ErrorIs(t, err, down)
+	failed.Set("a", func() {})
+	require.ErrorIs(t, failed.Err(), down)
+}
+
+// Where every request saves, one whose save is left out doesn't ask the store.
+func TestSaveEveryRequestLoadsOnlyToSave(t *testing.T) {
+	for name, serve := range map[string]http.HandlerFunc{
+		"a status of 500":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"a status of 404":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+		"a public response": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "public") },
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Cookie", "sessionid=x")
+		w := httptest.NewRecorder()
+		cookiestore.Middleware(&failingStore{panics: true}, cookiestore.WithSaveEveryRequest())(serve).ServeHTTP(w, r)
+		require.Empty(t, w.Header()["Vary"], name)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	store := newRows()
+	r.Header.Set("Cookie", begin(t, store, time.Now(), `{"a":1}`))
+	w := httptest.NewRecorder()
+	cookiestore.Middleware(store, cookiestore.WithSaveEveryRequest())(http.NotFoundHandler()).ServeHTTP(w, r)
+	require.Empty(t, w.Header()["Set-Cookie"])
+	w = httptest.NewRecorder()
+	cookiestore.Middleware(store, cookiestore.WithSaveEveryRequest())(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+	require.Len(t, w.Header()["Set-Cookie"], 1)
+	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"], "it depends on the cookie, though the handler doesn't")
+}
+
+// If a session has no room for its flash messages, the oldest go.
+func TestFlashMessagesGiveWay(t *testing.T) {
+	v := newVisitor(t, newStore(t, cookiestore.WithCompressionOver(-1)))
+	resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		s.Set("user", "ann")
+		for i := range 8 {
+			s.AddFlash(fmt.Sprint(i, strings.Repeat("x", 600)))
+		}
+	})
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Contains(t, v.log.String(), `level=WARN msg="flash messages dropped"`)
+	require.Contains(t, v.log.String(), "the session has no room for the oldest 4")
+	v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		assert.True(t, s.Accessed() == false && s.Get("user") == "ann" && s.Accessed())
+		messages := s.Flashes()
+		if assert.Len(t, messages, 4) {
+			assert.Equal(t, "4", messages[0].(string)[:1])
+		}
+	})
 }

@@ -158,6 +158,8 @@ func (c *exchangeContext) Value(key any) any {
 
 // hold gives the session to a handler: the response depends on the cookie then.
 func (c *exchangeContext) hold() *Session {
-	c.held.Store(true)
+	if !c.held.CompareAndSwap(notHeld, held) && c.held.Load() == heldLate {
+		c.session.closeLate()
+	}
 	return &c.session
 }

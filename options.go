@@ -21,6 +21,7 @@ type settings struct {
 	everyRequest  bool
 	buffer        int
 	noCrossSite   bool
+	revokes       bool // WithRevocations was given
 	logger        *slog.Logger
 	onError       func(http.ResponseWriter, *http.Request, error)
 }
@@ -141,6 +142,24 @@ func WithRenewal(part float64) Option { return func(o *settings) { o.rules.renew
 // [Session.Flush] begins a new one. Default: 0, no cap; at least a second.
 func WithLifetime(d time.Duration) Option { return func(o *settings) { o.rules.lifetime = d } }
 
+// WithRevocations ends sessions before they expire. Each session gets an ID and the time
+// at which it began, both new with [Session.CycleKey] and [Session.Flush] and moved by no
+// save, in the session under "_session_id". When a session is loaded, r is asked, and one
+// that was ended is refused with [ErrRevoked]: the visitor gets a new one. Flush ends the
+// session for every copy of its cookie, in a cookie store, too, and CycleKey its copies
+// from before. All sessions of a user are ended by [Manager.RevokeUser].
+//
+// The userKey is the dictionary key whose value says whose session it is, a string or a
+// number: Django's is "_auth_user_id". "" is for sites whose sessions belong to nobody.
+//
+// If r can't be asked, the request fails, through [WithErrorHandler]; if it can't be told,
+// Flush and CycleKey do. See [WithStaleAnswers] and [AcceptUnanswered] for the other ways.
+// A session from before this option counts as begun when it was last saved then, and its
+// ID is a hash of its cookie. Default: none, so that a copy of a cookie works until it expires.
+func WithRevocations(r Revocations, userKey string) Option {
+	return func(o *settings) { o.rules.revocations, o.rules.userKey, o.revokes = r, userKey, true }
+}
+
 // WithClockSkew sets how far in the future a session may have been saved, by a
 // server whose clock is ahead. Default: one minute.
 func WithClockSkew(d time.Duration) Option { return func(o *settings) { o.rules.skew = d } }
@@ -212,6 +231,7 @@ func (o *settings) check() error {
 		{o.rules.skew < 0, "the clock skew is negative"},
 		{!(o.rules.renewal >= 0 && o.rules.renewal <= 1), "the renewal is not a part between 0 and 1"},
 		{o.rules.now == nil, "the clock is nil"},
+		{o.revokes && isNil(o.rules.revocations), "the revocations are nil"},
 		{o.buffer < 0, "the buffer is negative"},
 		{o.onError == nil, "the error handler is nil"},
 	} {

@@ -29,13 +29,20 @@ type exchange struct {
 	session Session
 	extras  atomic.Pointer[extras]
 
-	held  atomic.Bool // a handler has got hold of the session
-	left  atomic.Bool // the handler is gone, one way or the other
+	held  atomic.Uint32 // by a handler: notHeld...
+	left  atomic.Bool   // the handler is gone, one way or the other
 	phase phase
 	known bool // the header as it came has been noted
 	set   bool // a cookie was added to it
 	gone  bool // the handler has returned, and has not panicked
 }
+
+// Whether a handler has got hold of the session.
+const (
+	notHeld uint32 = iota
+	held
+	heldLate // not before the response began
+)
 
 // A phase is how far a response has got.
 type phase uint8
@@ -53,6 +60,7 @@ type extras struct {
 	told   bool        // the error handler has been called
 	back   *heldBack   // nil without a buffer
 	late   lateUses
+	lateMu sync.Mutex
 }
 
 // extra returns the extras, to be changed.
@@ -72,8 +80,8 @@ type heldBack struct {
 
 // lateUses counts what came after the first byte.
 type lateUses struct {
-	mu      sync.Mutex
 	loaded  bool
+	failure error // of the store, when it was loaded
 	changes int
 	keys    []string // the first of them
 }
@@ -85,44 +93,51 @@ func (x *exchange) load(into *contents) {
 	x.manager.load(x.parent, x.request, x.cookies, into)
 }
 
-// lateUse notes what a handler does after the first byte, to be logged when it has
-// returned.
-func (x *exchange) lateUse(what lateUse, key string) {
-	late := &x.extra().late
-	late.mu.Lock()
-	if what == lateLoad {
-		late.loaded = true
-	} else {
+// lateLoad notes that a handler first uses the session after the first byte, to be
+// logged when it has returned.
+func (x *exchange) lateLoad(failure error) {
+	x.lateUse(func(late *lateUses) { late.loaded, late.failure = true, failure })
+}
+
+// lateChange notes a change after the first byte.
+func (x *exchange) lateChange(key string) {
+	x.lateUse(func(late *lateUses) {
 		late.changes++
 		if len(late.keys) < maxLateKeys {
 			late.keys = append(late.keys, key)
 		}
-	}
-	late.mu.Unlock()
+	})
+}
+
+func (x *exchange) lateUse(note func(*lateUses)) {
+	e := x.extra()
+	e.lateMu.Lock()
+	note(&e.late)
+	e.lateMu.Unlock()
 	if x.left.Load() {
-		x.reportLate(late)
+		x.reportLate(e)
 	}
 }
 
 // reportLate writes a line about each kind of what came too late since the last time.
-func (x *exchange) reportLate(late *lateUses) {
-	late.mu.Lock()
-	loaded, changes, keys := late.loaded, late.changes, late.keys
-	late.loaded, late.changes, late.keys = false, 0, nil
-	late.mu.Unlock()
-	if loaded {
-		x.logLateLoad()
+func (x *exchange) reportLate(e *extras) {
+	e.lateMu.Lock()
+	late := e.late
+	e.late = lateUses{}
+	e.lateMu.Unlock()
+	if late.loaded {
+		x.logLateLoad(late.failure)
 	}
-	if changes > 0 {
-		x.logLateChanges(changes, keys)
+	if late.changes > 0 {
+		x.logLateChanges(late.changes, late.keys)
 	}
 }
 
 var errLateLoad = errors.New("cookiestore: it is not renewed, and an error could not be shown: render the page into a buffer first, or see WithBuffer")
 
-func (x *exchange) logLateLoad() {
+func (x *exchange) logLateLoad(failure error) {
 	level, err := slog.LevelWarn, errLateLoad
-	if failure := x.session.closingErr(); failure != nil {
+	if failure != nil {
 		level, err = slog.LevelError, failure
 	}
 	x.log(level, "session first used after the response began", err)
@@ -199,7 +214,7 @@ func (x *exchange) save(status int) error {
 	}
 	h := x.snapshot()
 	how := ending{rules: &m.rules, came: x.came, every: m.everyRequest, failed: status >= http.StatusInternalServerError, final: true}
-	setsIt := m.jar.isSetIn(h)
+	setsIt := len(h) > 0 && m.jar.isSetIn(h)
 	if setsIt {
 		keepPrivate(h)
 	}
@@ -207,12 +222,12 @@ func (x *exchange) save(status int) error {
 	change, err := m.save(x.parent, x.request, &x.session, &how)
 	x.set = err == nil && change.set
 	if x.set {
-		if m.jar.takeBack(h, change.replaces) {
+		if m.jar.takeBack(h, &change) {
 			x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
 		}
 		keepPrivate(h)
 	}
-	if change.vary || x.held.Load() {
+	if change.vary || x.held.Load() == held {
 		vary(h)
 	}
 	if x.set {
@@ -225,7 +240,7 @@ func (x *exchange) save(status int) error {
 // one. There is nothing to save then; but a handler may set the cookie itself.
 func (x *exchange) isUntouched() bool {
 	m := x.manager
-	if x.held.Load() || m.everyRequest || !x.session.closeUnused() {
+	if m.everyRequest || !x.held.CompareAndSwap(notHeld, heldLate) {
 		return false
 	}
 	if h := x.inner.Header(); len(h) > 0 && m.jar.isSetIn(h) {
@@ -241,7 +256,7 @@ func (x *exchange) finish() {
 		x.phase = begun // most requests
 		return
 	}
-	if x.phase == waiting && x.held.Load() && x.session.isUsed() && hasWritten(x.inner) {
+	if x.phase == waiting && x.session.isUsed() && hasWritten(x.inner) {
 		x.phase = begun
 		x.log(slog.LevelError, "response written past the middleware", errors.New(
 			"cookiestore: the session is not saved: let the handler write to the ResponseWriter that it was given"))
@@ -268,7 +283,7 @@ func (x *exchange) leave(r *http.Request) {
 	}
 	x.left.Store(true)
 	if e := x.extras.Load(); e != nil {
-		x.reportLate(&e.late)
+		x.reportLate(e)
 	}
 }
 

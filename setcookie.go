@@ -69,7 +69,8 @@ type cookieChange struct {
 	ended   bool      // the cookies in other scopes are to be deleted, too
 	several bool      // and the visitor has sent more than one
 
-	replaces string // the value that the session's cookie had before
+	replaces string   // the value that the session's cookie had before
+	left     []string // the cookies of sessions that were flushed
 }
 
 // A jar writes the Set-Cookie fields of one cookie.
@@ -142,27 +143,37 @@ func (j *jar) has(line string) bool {
 	return strings.TrimSpace(name) == j.cookie.Name
 }
 
-// takeBack removes the fields from a header that set the cookie to a value which the
-// session has had. It reports whether others set it, which are not the session's.
-func (j *jar) takeBack(h http.Header, value string) (others bool) {
+// takeBack removes the field from a header that sets the cookie to what the session had
+// before, which a handler has got from Manager.Save. It reports whether the handler has
+// set the cookie to anything else.
+func (j *jar) takeBack(h http.Header, change *cookieChange) (others bool) {
 	lines := h["Set-Cookie"]
 	if len(lines) == 0 {
 		return false
 	}
-	kept := slices.DeleteFunc(lines, func(line string) bool {
-		if j.isOfChunk(line, value) {
+	h["Set-Cookie"] = slices.DeleteFunc(lines, func(line string) bool {
+		if j.isOfChunk(line, change.replaces) {
 			return true
 		}
 		if !j.has(line) {
 			return false
 		}
-		_, rest, _ := strings.Cut(line, "=")
-		was, _, _ := strings.Cut(rest, ";")
-		others = others || was != value
-		return was == value
+		c, err := http.ParseSetCookie(line)
+		switch {
+		case err == nil && !j.inScope(c) && c.Value == "":
+			return false // deleted elsewhere, by Manager.Save
+		case err != nil || !j.inScope(c) || c.Value != change.replaces && !slices.Contains(change.left, c.Value):
+			others = true
+			return false
+		}
+		return true
 	})
-	h["Set-Cookie"] = kept
 	return others
+}
+
+// inScope reports whether a cookie takes the place of the jar's.
+func (j *jar) inScope(c *http.Cookie) bool {
+	return c.Path == j.cookie.Path && c.Domain == strings.TrimPrefix(j.cookie.Domain, ".") && c.Partitioned == j.cookie.Partitioned
 }
 
 // deletion returns the Set-Cookie field that deletes the cookie.

@@ -56,6 +56,12 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a session that is only read is renewed when due", testRenewal},
 		{"every request saves where it is told to", testEveryRequest},
 		{"goroutines of one request share its session", testConcurrent},
+		{"of two cookies of one name the newest counts", testTwins},
+		{"a flush ends the sessions of all cookies", testFlushTwins},
+		{"a flush holds in a response that fails", testFlushFailed},
+		{"a request that only reads a dead session sets no cookie", testDeadSession},
+		{"what two requests add to one value is counted twice", testReplays},
+		{"a renewal gives way to what another request has done", testRenewalGivesWay},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := &visitor{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), common: options}
@@ -524,7 +530,7 @@ func testNonsense(t *testing.T, v *visitor) {
 		}
 	}
 	v.cookie = "sessionid=x; " + good
-	v.requireSession(t, true, "the first cookie that verifies counts")
+	v.requireSession(t, true, "a cookie that is not valid doesn't hide the one that is")
 }
 
 func testDefaultAge(t *testing.T, v *visitor) {

@@ -29,12 +29,11 @@ func (c *command) choose(text string) (string, error) {
 	if text == "" {
 		return "", errors.New("the input is empty")
 	}
-	fields, isHeader := header(text)
-	if !isHeader {
-		fields = []string{c.name + "=" + text}
+	var isHeader bool
+	if c.header, isHeader = header(text); !isHeader {
+		c.header = c.name + "=" + text
 	}
-	c.fields = fields
-	values, err := c.candidates(fields)
+	values, err := c.candidates()
 	switch {
 	case len(values) == 0 && err != nil && !isHeader:
 		return "", fmt.Errorf("%w; give the whole header", err)
@@ -43,7 +42,7 @@ func (c *command) choose(text string) (string, error) {
 	case !isHeader:
 		return text, nil
 	case len(values) == 0:
-		return "", c.noCookie(fields)
+		return "", c.noCookie()
 	}
 	for _, fits := range []func(report) bool{report.good, func(r report) bool { return r.Verified }} {
 		for _, value := range values {
@@ -56,28 +55,22 @@ func (c *command) choose(text string) (string, error) {
 }
 
 // noCookie says why a header has nothing to look at.
-func (c *command) noCookie(fields []string) error {
-	for pair := range strings.SplitSeq(strings.Join(fields, ";"), ";") {
+func (c *command) noCookie() error {
+	for pair := range strings.SplitSeq(c.header, ";") {
 		if name, _, _ := strings.Cut(strings.TrimSpace(pair), "="); name == c.name {
-			return fmt.Errorf("the cookie %q is empty, as one is that was deleted", c.name)
+			return fmt.Errorf("the cookie %q is empty: it was deleted", c.name)
 		}
 	}
 	return fmt.Errorf("the header has no cookie %q (see -name)", c.name)
 }
 
-// header returns the name=value pairs of Cookie and Set-Cookie fields, one a line, with
-// their names or without, and whether the text is that. A "=" at the very end is base64's.
-func header(text string) (fields []string, ok bool) {
-	for line := range strings.Lines(text) {
-		field, rest, ok := strings.Cut(line, ":")
-		if ok && (strings.EqualFold(field, "Cookie") || strings.EqualFold(field, "Set-Cookie")) {
-			fields = append(fields, strings.TrimSpace(rest))
-		}
+// header returns the name=value pairs of a Cookie or Set-Cookie field, with its
+// name or without, and whether text is one. A "=" at the very end is base64's.
+func header(text string) (string, bool) {
+	if field, rest, ok := strings.Cut(text, ":"); ok && (strings.EqualFold(field, "Cookie") || strings.EqualFold(field, "Set-Cookie")) {
+		return rest, true
 	}
-	if fields != nil {
-		return fields, true
-	}
-	return []string{text}, strings.Contains(strings.TrimRight(text, "="), "=")
+	return text, strings.Contains(strings.TrimRight(text, "="), "=")
 }
 
 // maxChunks is the most cookies that a session takes.
@@ -85,14 +78,14 @@ const maxChunks = 8
 
 // candidates returns the values that a middleware would take for the session, with those
 // of chunks put together, and if there are none, why chunks were refused.
-func (c *command) candidates(fields []string) ([]string, error) {
+func (c *command) candidates() ([]string, error) {
 	var seen recorder
 	m, err := cookiestore.NewManager(&seen, cookiestore.WithName(c.name), cookiestore.WithSecure(true),
 		cookiestore.WithChunks(maxChunks), cookiestore.WithMaxCookieSize(maxInput), cookiestore.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, nil // no cookie can have that name
 	}
-	s, err := m.Load(context.Background(), fields...)
+	s, err := m.Load(context.Background(), c.header)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +96,7 @@ func (c *command) candidates(fields []string) ([]string, error) {
 func (c *command) chunksOf(value string) int {
 	tag := value[max(len(value)-8, 0):]
 	for n := maxChunks; n > 1; n-- {
-		if strings.Contains(strings.Join(c.fields, ";"), fmt.Sprintf("0.%d.%s.", n, tag)) {
+		if strings.Contains(c.header, fmt.Sprintf("0.%d.%s.", n, tag)) {
 			return n
 		}
 	}

@@ -28,6 +28,7 @@ type report struct {
 	Expired    bool            `json:"expired"`
 	Data       json.RawMessage `json:"data"`  // as signed, but for what escaped escapes; null if it is not JSON in UTF-8
 	Error      *string         `json:"error"` // what is wrong
+	Hints      []string        `json:"hints"` // what is likely to be behind that, or was undone
 }
 
 // The formats.
@@ -49,7 +50,11 @@ func (c *command) inspect() (int, error) {
 		return misuse, err
 	}
 	var value string
+	var notes []string
 	var r report
+	if err == nil {
+		text, notes, err = unpaste(text)
+	}
 	if err == nil {
 		value, err = c.choose(text)
 	}
@@ -58,6 +63,10 @@ func (c *command) inspect() (int, error) {
 	} else {
 		r = newReport(value)
 		r.fail(err)
+	}
+	r.Hints = append(r.Hints, notes...)
+	if !cookiestore.IsRefused(err) { // chunks that are not all there say it themselves
+		r.Hints = append(r.Hints, c.hints(text, value, r)...)
 	}
 	if c.json {
 		err = r.printJSON(c)
@@ -71,10 +80,10 @@ func (c *command) inspect() (int, error) {
 }
 
 func newReport(value string) report {
-	return report{Format: unknown, Key: -1, Size: len(value), Chunks: 1, Data: json.RawMessage("null")}
+	return report{Hints: []string{}, Format: unknown, Key: -1, Size: len(value), Chunks: 1, Data: json.RawMessage("null")}
 }
 
-// good reports whether the session verifies and is not over.
+// good reports whether it is a valid, unexpired session.
 func (r report) good() bool { return r.Verified && !r.Expired && r.Error == nil }
 
 // look finds out all there is to know of a value.
@@ -103,7 +112,7 @@ func (c *command) look(value string) report {
 }
 
 func (r *report) fail(err error) {
-	text := strings.TrimPrefix(err.Error(), "cookiestore: ")
+	text := message(err)
 	r.Error = &text
 }
 
@@ -177,12 +186,15 @@ func (r report) print(c *command) error {
 	case r.ExpiresAt == nil:
 		line("ends", "unknown")
 	case r.Expired:
-		line("ends", "%s: it is over", r.ExpiresAt.Format(time.RFC3339))
+		line("ends", "%s: it has expired", r.ExpiresAt.Format(time.RFC3339))
 	default:
 		line("ends", "%s", r.ExpiresAt.Format(time.RFC3339))
 	}
 	if r.Error != nil {
 		line("error", "%s", escaped(*r.Error))
+	}
+	for _, hint := range r.Hints {
+		line("hint", "%s", escaped(hint))
 	}
 	if string(r.Data) != "null" {
 		var data bytes.Buffer
@@ -212,7 +224,7 @@ var formats = map[string]string{
 func (r report) verdict() string {
 	switch {
 	case !r.Verified && r.Key >= 0:
-		return fmt.Sprintf("no: key %d has signed it, but it is no session", r.Key)
+		return fmt.Sprintf("no: key %d has signed it, but it is not a session", r.Key)
 	case !r.Verified:
 		return "no"
 	case r.Key == 0:
@@ -229,5 +241,5 @@ func (r report) room(name string) string {
 	case !r.Verified || r.Format == rowFormat || r.Format == legacyFormat:
 		return ""
 	}
-	return fmt.Sprintf("; with the name %d of the %d that browsers keep", len(name)+r.Size, cookiestore.MaxCookieSize)
+	return fmt.Sprintf("; with the name %d of the browsers' limit of %d", len(name)+r.Size, cookiestore.MaxCookieSize)
 }

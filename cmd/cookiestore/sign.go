@@ -41,10 +41,10 @@ func (c *command) sign() (int, error) {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(text, &object); err != nil {
-		return bad, fmt.Errorf("standard input holds no JSON object: %w", err)
+		return bad, fmt.Errorf("standard input is not a JSON object: %w", err)
 	}
 	if object == nil {
-		return bad, fmt.Errorf("standard input holds null, and no JSON object")
+		return bad, fmt.Errorf("standard input is null, not a JSON object")
 	}
 	if c.keys.codec != nil {
 		return c.signForGorilla(text)
@@ -56,7 +56,7 @@ func (c *command) sign() (int, error) {
 	case err != nil:
 		return bad, err
 	case len(cookies) == 0:
-		return bad, fmt.Errorf("the session is empty, or over at once, and has no cookie")
+		return bad, fmt.Errorf("the session is empty, or expires at once, so it has no cookie")
 	}
 	if c.chunks == 0 {
 		_, err = fmt.Fprintln(c.out, cookies[0].Value)
@@ -110,9 +110,9 @@ func (c *command) onlyStore() (*cookiestore.CookieStore, error) {
 	case len(set) == 0:
 		return nil, misusef("no key: set SESSION_KEY, DJANGO_SECRET_KEY for Django's format, or GORILLA_HASH_KEY for gorilla/sessions'")
 	case len(set) == 2:
-		return nil, misusef("%s are both set: which one is to sign?", strings.Join(set, " and "))
+		return nil, misusef("%s are both set: unset the one that is not to sign", strings.Join(set, " and "))
 	case len(set) > 2:
-		return nil, misusef("%s are all set: which one is to sign?", strings.Join(set, ", "))
+		return nil, misusef("%s are all set: unset those that are not to sign", strings.Join(set, ", "))
 	case c.encrypt && k.own == nil:
 		return nil, misusef("-encrypt needs SESSION_KEY: with %s the format is another", set[0])
 	case k.codec != nil && c.timed:

@@ -13,7 +13,7 @@ import (
 // report which one that is.
 func (c *command) verify(value string, seen inspect.Value, r *report) (cookiestore.Record, error) {
 	switch {
-	case c.keys == (keys{}), seen.Legacy && c.keys.django == nil, seen.Encrypted && c.keys.encrypted == nil:
+	case !c.hasKeys(), seen.Legacy && c.keys.django == nil, seen.Encrypted && c.keys.encrypted == nil:
 		return cookiestore.Record{}, fmt.Errorf("not verified, since no key for it is given: set %s", keyFor(seen))
 	case seen.Legacy:
 		row, err := c.keys.rows.Decode(value)
@@ -43,7 +43,7 @@ func keyFor(seen inspect.Value) string {
 	return "SESSION_KEY, DJANGO_SECRET_KEY or GORILLA_HASH_KEY"
 }
 
-var errNoKey = errors.New("the signature is that of no key that is given")
+var errNoKey = errors.New("no configured key matches this signature")
 
 // verifySigned is verify for the formats of a Signer.
 func (c *command) verifySigned(value string, seen inspect.Value, r *report) (cookiestore.Record, error) {
