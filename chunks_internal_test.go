@@ -103,12 +103,26 @@ func TestWhichCookiesAreChunks(t *testing.T) {
 	}
 	require.Len(t, c[1], maxDuplicates)
 
-	_, err := c.join("0.2.00000007.1234567x") // of which the tag isn't that of the whole
-	require.ErrorContains(t, err, "their tag")
-	_, err = c.join("0.2.00000008.x")
-	require.ErrorContains(t, err, "chunk 1 of 2 is missing")
-	_, err = c.join("0.3.00000007.x")
-	require.ErrorContains(t, err, "chunk 1 of 3 is missing", "the other says that there are two")
+	for _, test := range []struct {
+		value, whole, says string
+		limit              int
+	}{
+		{"plain", "plain", "", 0},
+		{"0.1.00000005.x00000005", "x00000005", "", 9},
+		{"0.1.00000005.x00000005", "", "the chunks have 9 bytes, over 8", 8},
+		{"1.2.00000005.x", "", "chunk 1 is where the first belongs", 100},
+		{"0.2.00000008.x", "", "chunk 1 of 2 is missing", 100},
+		{"0.3.00000007.x", "", "chunk 1 of 3 is missing", 100}, // the other says that there are two
+		{"0.2.00000007.1234567x", "", "don't end with what their tag says", 100},
+		{"0.2.00000007.1234567x", "", "chunk 1 of 2 is missing", 100}, // it was used
+	} {
+		whole, err := c.join(test.value, test.limit)
+		require.Equal(t, test.whole, whole, test.value)
+		if test.says != "" {
+			require.ErrorContains(t, err, test.says)
+			require.True(t, IsRefused(err))
+		}
+	}
 }
 
 func TestWhichFieldsAreOfAValue(t *testing.T) {
@@ -135,7 +149,7 @@ func TestIncompleteChunksCountAsACookie(t *testing.T) {
 		"s=a; s=b": true, "s=a": false, "s=0.2.12345678.x": false, "s-1=1.2.12345678.x": false, "": false,
 	} {
 		var c candidates
-		c.gather(strings.Split(field, "|"), "s")
+		c.gather(strings.Split(field, "|"), "s", MaxCookieSize)
 		require.Equal(t, several, c.several, field)
 	}
 }

@@ -89,7 +89,7 @@ func (m *Manager) Save(ctx context.Context, s *Session) ([]*http.Cookie, error) 
 func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, into *contents) {
 	var found candidates
 	if m.chunks > 1 {
-		found.gather(fields, m.cookie.Name)
+		found.gather(fields, m.cookie.Name, m.sizeLimit())
 	} else {
 		for value := range cookieValues(fields, m.cookie.Name) {
 			if !found.add(value) {
@@ -270,7 +270,7 @@ func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (e
 // large.
 func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) * m.chunks // it may have been larger before
+	limit := m.sizeLimit()
 	if size := len(name) + len(value); size > limit {
 		return Record{}, refuseTooLong(size, limit)
 	}
@@ -279,6 +279,10 @@ func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 	}
 	return m.store.Load(ctx, name, value)
 }
+
+// sizeLimit returns how many bytes the session's cookies may have, name and value. One may
+// have been larger before.
+func (m *Manager) sizeLimit() int { return max(m.maxCookieSize, MaxCookieSize) * m.chunks }
 
 var percentColons = strings.NewReplacer("%3A", ":", "%3a", ":")
 
