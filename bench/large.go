@@ -68,7 +68,7 @@ func josePeer() peer {
 		},
 		func(value string) (visit, error) {
 			var v visit
-			object, err := jose.ParseEncrypted(value, []jose.KeyAlgorithm{jose.DIRECT}, []jose.ContentEncryption{jose.A256GCM})
+			object, err := jose.ParseEncryptedCompact(value, []jose.KeyAlgorithm{jose.DIRECT}, []jose.ContentEncryption{jose.A256GCM})
 			if err != nil {
 				return v, err
 			}
