@@ -1,20 +1,18 @@
-package interop
+package inbrowser
 
 import (
-	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -86,72 +84,39 @@ func incompressible(n int) string {
 	return string(text)
 }
 
-// A tab is one of Chromium's.
-type tab struct {
-	t    *testing.T
-	ctx  context.Context
+// A largeTab is a tab at a large site.
+type largeTab struct {
+	*tab
 	site *largeSite
 }
 
-// startChromium returns two tabs of one browser.
-func startChromium(t *testing.T, site *largeSite) (one, two *tab) {
+// openLargeTabs returns two tabs of one browser.
+func openLargeTabs(t *testing.T, site *largeSite) (one, two *largeTab) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	one = &largeTab{openTab(t), site}
+	one.visit("/")
+	ctx, cancel := chromedp.NewContext(one.ctx)
 	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(findChromium(t)),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.NoSandbox, // Chromium's own needs another user than root
-		chromedp.DisableGPU,
-		chromedp.Flag("ignore-certificate-errors", true), // of httptest
-		chromedp.Flag("disable-component-update", true),
-	)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	first, cancel := chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	one = &tab{t, first, site}
-	one.open("/")
-	second, cancel := chromedp.NewContext(first)
-	t.Cleanup(cancel)
-	two = &tab{t, second, site}
-	two.open("/")
+	two = &largeTab{&tab{t, ctx}, site}
+	two.visit("/")
 	return one, two
 }
 
-func findChromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	const how = "no browser: install Debian's chromium package, or put Google Chrome in the PATH, to run this test"
-	if os.Getenv("CI") != "" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
-	return ""
+// visit opens a path, and returns the page's text.
+func (b *largeTab) visit(path string) string {
+	b.Helper()
+	return b.open(b.site.URL + path)
 }
 
-// open navigates, and returns the page's text.
-func (b *tab) open(path string) string {
-	b.t.Helper()
-	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.Navigate(b.site.URL+path)))
-	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
-	require.NoError(b.t, err)
-	return text
-}
-
-// cookies returns the names of the cookies that the browser has, sorted, and that of the
-// session.
-func (b *tab) cookies() (names []string, session string) {
-	b.t.Helper()
+// sessionCookies returns the names of the cookies that the browser has, sorted, and the
+// value of the session's own.
+func (b *largeTab) sessionCookies() (names []string, session string) {
+	b.Helper()
 	got, err := chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{b.site.URL}})
-	require.NoError(b.t, err)
+	require.NoError(b, err)
 	names = []string{}
 	for _, c := range got.Cookies {
-		require.True(b.t, c.Secure && c.HTTPOnly)
+		require.True(b, c.Secure && c.HTTPOnly)
 		if names = append(names, c.Name); c.Name == largeName {
 			session = c.Value
 		}
@@ -160,15 +125,15 @@ func (b *tab) cookies() (names []string, session string) {
 	return names, session
 }
 
-func (b *tab) requireSession(user string, size, cookies int) {
-	b.t.Helper()
-	require.Equal(b.t, fmt.Sprintf("%q has %d bytes", user, size), b.open("/"))
+func (b *largeTab) requireSession(user string, size, cookies int) {
+	b.Helper()
+	require.Equal(b, fmt.Sprintf("%q has %d bytes", user, size), b.visit("/"))
 	want := []string{}
 	for i := range cookies {
 		want = append(want, strings.TrimSuffix(largeName+"-"+strconv.Itoa(i), "-0"))
 	}
-	names, _ := b.cookies()
-	require.Equal(b.t, want, names)
+	names, _ := b.sessionCookies()
+	require.Equal(b, want, names)
 }
 
 // A real browser keeps the cookies of large sessions, sends them all, and deletes those
@@ -188,17 +153,17 @@ func TestLargeSessionsInABrowser(t *testing.T) {
 			store, err := cookiestore.New(key, test.options...)
 			require.NoError(t, err)
 			site := newLargeSite(t, store, cookiestore.WithChunks(6))
-			one, two := startChromium(t, site)
+			one, two := openLargeTabs(t, site)
 			for _, size := range []int{2500, 3000, 9000, 15_000, 9000, 3000, 15_000, 2500, 9000} {
-				require.Equal(t, "filled for Ann", one.open(fmt.Sprint("/fill/Ann/", size)))
+				require.Equal(t, "filled for Ann", one.visit(fmt.Sprint("/fill/Ann/", size)))
 				one.requireSession("Ann", size, test.cookies[size])
 				two.requireSession("Ann", size, test.cookies[size])
 			}
 			// The other tab logs out, and in again as somebody with less.
-			require.Equal(t, "bye", two.open("/logout"))
+			require.Equal(t, "bye", two.visit("/logout"))
 			one.requireSession("nobody", 0, 0)
-			require.Equal(t, "filled for Bob", one.open("/login/Bob/15000"))
-			require.Equal(t, "filled for Cid", two.open("/login/Cid/3000"))
+			require.Equal(t, "filled for Bob", one.visit("/login/Bob/15000"))
+			require.Equal(t, "filled for Cid", two.visit("/login/Cid/3000"))
 			one.requireSession("Cid", 3000, test.cookies[3000])
 			require.NotContains(t, site.log.String(), "refused", "chunks of two sessions never met")
 		})
@@ -207,33 +172,33 @@ func TestLargeSessionsInABrowser(t *testing.T) {
 
 // The same with a table for what one cookie doesn't hold.
 func TestSpilledSessionsInABrowser(t *testing.T) {
-	db, err := openSQLite(t, t.TempDir())
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "sessions.sqlite3")+"?_pragma=busy_timeout(5000)")
 	require.NoError(t, err)
-	t.Cleanup(db.drop)
-	records, err := dbstore.New(db.DB, []byte("a secret of the table's own"))
+	t.Cleanup(func() { db.Close() })
+	records, err := dbstore.New(db, []byte("a secret of the table's own"))
 	require.NoError(t, err)
 	require.NoError(t, records.CreateTable(t.Context()))
 	cookie, err := cookiestore.New([]byte("32 random bytes, kept as a secret"), cookiestore.WithEncryption())
 	require.NoError(t, err)
 	site := newLargeSite(t, cookiestore.Spill(cookie, records))
-	one, two := startChromium(t, site)
+	one, two := openLargeTabs(t, site)
 	rows := func() (n int) {
 		require.NoError(t, db.QueryRow("SELECT count(*) FROM django_session").Scan(&n))
 		return n
 	}
 	for _, step := range []struct{ size, rows int }{{100, 0}, {3000, 1}, {9000, 1}, {15_000, 1}, {2600, 1}, {1500, 0}, {2600, 0}, {9000, 1}} {
-		require.Equal(t, "filled for Ann", one.open(fmt.Sprint("/fill/Ann/", step.size)))
+		require.Equal(t, "filled for Ann", one.visit(fmt.Sprint("/fill/Ann/", step.size)))
 		one.requireSession("Ann", step.size, 1)
 		two.requireSession("Ann", step.size, 1)
 		require.Equal(t, step.rows, rows(), step.size)
-		_, value := one.cookies()
+		_, value := one.sessionCookies()
 		require.Equal(t, step.rows == 1, strings.HasPrefix(value, "~"))
 	}
-	require.Equal(t, "bye", two.open("/logout"))
+	require.Equal(t, "bye", two.visit("/logout"))
 	require.Zero(t, rows())
 	one.requireSession("nobody", 0, 0)
-	require.Equal(t, "filled for Bob", one.open("/login/Bob/15000"))
-	require.Equal(t, "filled for Cid", two.open("/login/Cid/10"))
+	require.Equal(t, "filled for Bob", one.visit("/login/Bob/15000"))
+	require.Equal(t, "filled for Cid", two.visit("/login/Cid/10"))
 	require.Zero(t, rows())
 	one.requireSession("Cid", 10, 1)
 }
