@@ -5,6 +5,10 @@ go 1.25.0
 require (
 	connectrpc.com/connect v1.21.0
 	example.com/cookiestore v0.0.0
+	github.com/GoogleCloudPlatform/functions-framework-go v1.9.2
+	github.com/akrylysov/algnhsa v1.1.0
+	github.com/aws/aws-lambda-go v1.54.0
+	github.com/awslabs/aws-lambda-go-api-proxy v0.16.2
 	github.com/coder/websocket v1.8.15
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/fasthttp/websocket v1.5.12
@@ -18,10 +22,20 @@ require (
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/quic-go/quic-go v0.61.0
 	github.com/stretchr/testify v1.12.1
+	github.com/tetratelabs/wazero v1.12.0
 	google.golang.org/protobuf v1.36.12
 )
 
 require (
+	cloud.google.com/go/functions v1.19.3 // indirect
+	github.com/cloudevents/sdk-go/v2 v2.15.2 // indirect
+	go.uber.org/atomic v1.4.0 // indirect
+	go.uber.org/multierr v1.1.0 // indirect
+	go.uber.org/zap v1.10.0 // indirect
+)
+
+require (
+	example.com/cookiestore/example/lambda v0.0.0
 	github.com/andybalholm/brotli v1.2.0 // indirect
 	github.com/bytedance/gopkg v0.1.3 // indirect
 	github.com/bytedance/sonic v1.15.0 // indirect
@@ -69,3 +83,5 @@ require (
 )
 
 replace example.com/cookiestore => ../
+
+replace example.com/cookiestore/example/lambda => ../example/lambda

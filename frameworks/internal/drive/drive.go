@@ -41,6 +41,12 @@ type Site struct {
 	// without an answer.
 	ClosesOnPanic bool
 
+	// NoFlush says that there is no Flush: the header goes out with the first byte.
+	NoFlush bool
+
+	// MayLog is what the middleware may say of each request.
+	MayLog string
+
 	// Without names the paths that the program can't have.
 	Without []string
 
@@ -193,7 +199,7 @@ func doneWith(response *http.Response) cookie {
 func (v *visitor) streams(path string, pieces ...string) {
 	v.t.Helper()
 	next := 0
-	if path == "/events" { // its header goes out with the first piece
+	if path == "/events" || v.site.NoFlush { // the header goes out with the first piece
 		go func() { v.site.News <- pieces[0] }()
 		next = 1
 	}
