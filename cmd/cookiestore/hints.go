@@ -19,7 +19,7 @@ import (
 func (c *command) hints(text, value string, r report) []string {
 	names := otherNames(text, c.name)
 	switch {
-	case r.good() || r.Key >= 0: // then the error says it all
+	case r.Key >= 0: // it is good, or the error says it all
 		return nil
 	case value == "" && len(names) > 0:
 		return c.missingName(text, names)

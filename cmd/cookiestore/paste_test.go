@@ -63,7 +63,7 @@ func TestInspectSaysWhatIsNotInWhatIsPasted(t *testing.T) {
 	for _, test := range []struct{ name, in, says, hint string }{
 		{"a request without a cookie", "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "the HTTP message has no Cookie or Set-Cookie line", ""},
 		{"a response without a cookie", "HTTP/2 200\ncontent-type: text/html\n\n", "the HTTP message has no Cookie or Set-Cookie line", ""},
-		{"other cookies", "Cookie: theme=dark; lang=en; theme=light", `no cookie "sessionid"`, "the header's cookies are theme, lang"},
+		{"other cookies", "Cookie: theme=dark; flag; =x; lang=en; theme=light", `no cookie "sessionid"`, "the header's cookies are theme, lang"},
 		{"a session under another name", "Cookie: theme=dark; shop=" + own, `no cookie "sessionid"`, `"shop" looks like a session: add -name shop`},
 		{"an unverified session under another name", "Cookie: theme=dark; other=" + own, `no cookie "sessionid"`, `"other" looks like a session`},
 		{"a cookie that is empty", "Cookie: a=b; sessionid=", `"sessionid" is empty`, ""},
@@ -76,6 +76,8 @@ func TestInspectSaysWhatIsNotInWhatIsPasted(t *testing.T) {
 			require.Contains(t, strings.Join(got.Hints, "\n"), test.hint)
 		})
 	}
+	_, named := inspectJSON(t, nil, "Cookie: theme=dark; flag; =x; lang=en; theme=light")
+	require.Equal(t, []string{"the header's cookies are theme, lang"}, named.Hints)
 	many := "Cookie: " + strings.Repeat("x", 30)
 	for i := range 100 {
 		many += "=1; n" + strings.Repeat("x", i)

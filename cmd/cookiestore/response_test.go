@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -147,6 +148,7 @@ func TestDoctorOnURLs(t *testing.T) {
 		want            []string
 	}{
 		{"HTTPS", "https://shop.example/", "Path=/", []string{prefix}},
+		{"HTTPS on this machine", "https://localhost/", "Path=/", []string{prefix}},
 		{"plain HTTP", "http://shop.example/", "Path=/", []string{"problem transport: anyone on the network", "problem Secure: came over plain HTTP: browsers drop it", prefix}},
 		{"localhost", "http://localhost:8080/", "Path=/", []string{"note transport: ", "note Secure: ", prefix}},
 		{"a name under localhost", "http://shop.localhost/", "Path=/", []string{"note transport: ", "note Secure: ", prefix}},
@@ -167,6 +169,50 @@ func TestDoctorOnURLs(t *testing.T) {
 			c := &command{at: time.Unix(1528093791, 0), name: "sessionid", flags: flag.NewFlagSet("doctor", flag.ContinueOnError)}
 			requireFindings(t, test.want, c.diagnose(response{url: address, status: 200, header: cookie(test.more)}))
 		})
+	}
+}
+
+func TestDoctorOnSecureOfThisMachine(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://localhost/": "problem", "http://shop.example/": "problem", "http://localhost/": "note",
+	} {
+		address, err := url.Parse(text)
+		require.NoError(t, err)
+		c := &command{at: time.Unix(1528093791, 0), name: "sid", flags: flag.NewFlagSet("doctor", flag.ContinueOnError)}
+		d := c.diagnose(response{url: address, header: http.Header{"Set-Cookie": {"sid=1; Path=/"}}})
+		require.Contains(t, fmt.Sprint(d.Findings), "{"+want+" Secure the cookie is not Secure", text)
+	}
+}
+
+func TestDoctorOnRedirects(t *testing.T) {
+	for _, test := range []struct {
+		name, in string
+		redirect bool
+	}{
+		{"a redirect", "HTTP/1.1 300 Choices\nLocation: /\n", true},
+		{"a permanent one", "HTTP/1.1 308 Moved\nLocation: /\n", true},
+		{"no Location", "HTTP/1.1 302 Found\n", false},
+		{"a Location of what was made", "HTTP/1.1 201 Created\nLocation: /\n", false},
+		{"a Location with an error", "HTTP/1.1 400 Bad\nLocation: /\n", false},
+	} {
+		_, all := doctored(t, test.in)
+		require.Equal(t, test.redirect, strings.Contains(fmt.Sprint(all[0].Findings), "is a redirect"), test.name)
+	}
+}
+
+// failing is an output that takes nothing.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+func TestDoctorSaysThatItCannotPrint(t *testing.T) {
+	server := httptest.NewServer(ownSite(t, cookiestore.WithName("sid")))
+	defer server.Close()
+	for _, args := range [][]string{{"doctor"}, {"doctor", "-json"}, {"doctor", server.URL}, {"doctor", "-json", server.URL}} {
+		var errOut strings.Builder
+		status := run(args, func(string) string { return "" }, strings.NewReader(privatePage), failing{}, &errOut)
+		require.Equal(t, bad, status)
+		require.Equal(t, "cookiestore: the disk is full\n", errOut.String())
 	}
 }
 
