@@ -149,7 +149,7 @@ func isRedis(revoke string) bool {
 }
 
 // mysqlAddress is what a DSN of MySQL has before its last slash.
-var mysqlAddress = regexp.MustCompile(`@(\w+\([^/]*\))?/|^(tcp|unix)\(`)
+var mysqlAddress = regexp.MustCompile(`@(\w+\(.*\))?/|^(tcp|unix)\(`)
 
 // kindOf returns what kind of database a DSN is for, by its form.
 func kindOf(dsn string) string {

@@ -6,9 +6,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"example.com/cookiestore"
 )
 
 // A forgery is a cookie that a visitor writes.
@@ -293,6 +296,9 @@ func (s *site) refusal(ctx context.Context, cookies cookieSet) (string, error) {
 	}
 	if _, err := s.manager(cookies.Name, s.logger); err != nil {
 		return strings.TrimPrefix(err.Error(), "cookiestore: "), nil
+	}
+	if n := cookies.tooLarge(); n > 0 {
+		return fmt.Sprintf("too large: the cookie has %d bytes, and browsers keep %d", n, cookiestore.MaxCookieSize), nil
 	}
 	session, err := s.load(ctx, cookies)
 	switch {
