@@ -4,7 +4,9 @@
 //
 // makes those of the documentation. With -all it takes every page, whole, at three
 // widths, in light and dark, to be looked at. The site's clock and key are fixed, so
-// that a picture changes only if the page does.
+// that a picture changes only if the page does. Flags of the site follow after --, as in
+//
+//	go run ./example/databases/screenshots -all -dir /tmp/pictures -- -encrypt -chunks 3
 package main
 
 import (
@@ -127,7 +129,7 @@ func takeAll(browser, dir string, l look, wanted func(page string) bool, take ch
 // serve serves the site until ctx ends.
 func serve(ctx context.Context) (base string, err error) {
 	key := "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-	config, err := site.NewFlags("screenshots").Parse([]string{"-key", key}, func(string) string { return "" }, io.Discard)
+	config, err := site.NewFlags("screenshots").Parse(append([]string{"-key", key}, flag.Args()...), func(string) string { return "" }, io.Discard)
 	if err != nil {
 		return "", err
 	}

@@ -109,13 +109,6 @@ func signingOutEverywhereIsOff(t *testing.T, on Place) {
 	assert.NotContains(t, page, "Session ID")
 }
 
-// status returns that of a page.
-func (v *Visitor) status(path string) int {
-	v.Helper()
-	status, _, _ := v.Do(v.Request("GET", path, nil))
-	return status
-}
-
 func signingOutEverywhere(t *testing.T, on Place) {
 	if !on.has("-revoke") {
 		return
@@ -134,15 +127,15 @@ func signingOutEverywhere(t *testing.T, on Place) {
 	v.Get("/") // saves it, which moves no beginning
 	assert.Contains(t, v.Post("/logout-everywhere"), "All sessions of <strong>Emmy</strong> that had begun by now have ended")
 	assert.Empty(t, v.Cookie())
-	assert.Equal(t, http.StatusUnauthorized, v.status("/account"))
-	assert.Equal(t, http.StatusUnauthorized, other.status("/account"))
-	assert.Equal(t, http.StatusUnauthorized, copied.status("/account"), "a copy of the cookie")
-	assert.Equal(t, http.StatusOK, grace.status("/account"), "another user")
+	assert.Equal(t, http.StatusUnauthorized, v.Status("/account"))
+	assert.Equal(t, http.StatusUnauthorized, other.Status("/account"))
+	assert.Equal(t, http.StatusUnauthorized, copied.Status("/account"), "a copy of the cookie")
+	assert.Equal(t, http.StatusOK, grace.Status("/account"), "another user")
 
 	v.Clock.Advance(time.Second)
 	v.Post("/login", "user", "Emmy")
-	assert.Equal(t, http.StatusOK, v.status("/account"), "a login after that is a new session")
-	assert.Equal(t, http.StatusUnauthorized, copied.status("/account"))
+	assert.Equal(t, http.StatusOK, v.Status("/account"), "a login after that is a new session")
+	assert.Equal(t, http.StatusUnauthorized, copied.Status("/account"))
 }
 
 func endedSessionIsTold(t *testing.T, on Place) {

@@ -101,13 +101,31 @@ type Visitor struct {
 // 2026.
 func (p Place) Visit(t *testing.T, flags ...string) *Visitor {
 	t.Helper()
-	clock := &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	return p.VisitAt(t, &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}, flags...)
+}
+
+// VisitAt is Visit with a clock that there is already: that of other instances.
+func (p Place) VisitAt(t *testing.T, clock *Clock, flags ...string) *Visitor {
+	t.Helper()
 	server := p.Serve(t, clock.Now, flags...)
 	base, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	return &Visitor{t, &http.Client{Jar: jar}, base, clock}
+}
+
+// At returns the visitor, jar and all, on another instance of the site. (Browsers and jars
+// tell no ports of a host apart.)
+func (v *Visitor) At(instance *Visitor) *Visitor {
+	return &Visitor{v.T, v.client, instance.base, v.Clock}
+}
+
+// Status returns that of a page.
+func (v *Visitor) Status(path string) int {
+	v.Helper()
+	status, _, _ := v.Do(v.Request("GET", path, nil))
+	return status
 }
 
 // Other returns another visitor of the same site, with an empty jar.
