@@ -43,7 +43,7 @@ var story = []route{
 	{"/encryption", "Encrypt", "Encryption", "A session that its visitor can't read."},
 	{"/rotate", "Rotate", "Rotate the key", "A new signing key, and nobody is signed out."},
 	{"/large", "Grow", "Large sessions", "A session too large for one cookie: split over several, or in a row."},
-	{"/everywhere", "End", "Sign out everywhere", "All sessions of a user end at once, on every device."},
+	{"/everywhere", "Revoke", "Sign out everywhere", "All sessions of a user end at once, on every device."},
 	{"/stores", "Compare", "Cookie or database", "The same session in both, counted in bytes."},
 }
 
