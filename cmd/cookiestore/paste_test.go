@@ -88,6 +88,12 @@ func TestInspectSaysWhatIsNotInWhatIsPasted(t *testing.T) {
 		require.NotContains(t, strings.Join(got.Hints, ""), "lines", name)
 		require.NotContains(t, strings.Join(got.Hints, ""), "quotes", name)
 	}
+	for _, in := range []string{`"`, "rubbishr", `"rubbish`} {
+		_, got := inspectJSON(t, nil, in)
+		require.Equal(t, len(in), got.Size, "nothing is taken off %s", in)
+	}
+	_, nothing := inspectJSON(t, nil, `""`)
+	require.Equal(t, "the input is empty", *nothing.Error)
 	_, attribute := inspectJSON(t, nil, "Set-Cookie: a=b; Path=/x", "-name", "Path")
 	require.Contains(t, *attribute.Error, `no cookie "Path"`)
 	_, named := inspectJSON(t, nil, "Cookie: theme=dark; flag; =x; lang=en; theme=light")
