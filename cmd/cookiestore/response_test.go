@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -60,6 +61,12 @@ func TestDoctorReadsWhatCurlPrints(t *testing.T) {
 	status, all := doctored(t, "HTTP/1.1 302 Found\nLocation: /\n\n")
 	require.Equal(t, bad, status)
 	requireFindings(t, []string{"warning cookie: ", "note redirect: "}, all[0])
+	status, out, errOut := call(nil, strings.Repeat(" ", maxInput+1), "doctor")
+	require.Equal(t, bad, status)
+	require.Empty(t, out)
+	require.Equal(t, "cookiestore: standard input has over 33554432 bytes\n", errOut)
+	_, all = doctored(t, "HTTPS://127.0.0.1:1/\n")
+	requireFindings(t, []string{"problem fetch: there is no response"}, all[0])
 	for _, in := range []string{"", " \n", "hello", "GET / HTTP/1.1\n", "https://one.example\nnot a URL"} {
 		status, out, errOut := call(nil, in, "doctor")
 		require.Equal(t, bad, status)
@@ -78,6 +85,14 @@ func ownSite(t *testing.T, options ...cookiestore.Option) *http.ServeMux {
 		fmt.Fprint(w, strings.Repeat("a long body ", 100_000))
 	})))
 	mux.Handle("GET /away", http.RedirectHandler("/?token=secret", http.StatusFound))
+	mux.HandleFunc("GET /made", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/")
+		w.WriteHeader(http.StatusCreated)
+	})
+	mux.HandleFunc("GET /long", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=1")
+		w.Header().Set("X-Long", strings.Repeat("x", 5000))
+	})
 	mux.Handle("GET /round", http.RedirectHandler("/round", http.StatusFound))
 	mux.Handle("GET /mail", http.RedirectHandler("mailto:a@example.com", http.StatusFound))
 	return mux
@@ -90,6 +105,8 @@ func TestDoctorAsksASite(t *testing.T) {
 		asked++
 		require.Empty(t, r.Cookies())
 		require.Equal(t, http.MethodGet, r.Method)
+		require.Equal(t, "cookiestore-doctor", r.UserAgent())
+		require.Contains(t, r.Header.Get("Accept"), "text/html")
 		mux.ServeHTTP(w, r)
 	}))
 	defer server.Close()
@@ -122,6 +139,19 @@ func TestDoctorAsksASite(t *testing.T) {
 	_, all = doctored(t, "", "-follow", server.URL+"/round")
 	require.Len(t, all, maxRedirects+2)
 	requireFindings(t, []string{"problem fetch: over 10 redirects"}, all[maxRedirects+1])
+
+	_, all = doctored(t, "", "-follow", server.URL+"/made")
+	require.Len(t, all, 1, "a Location is not always a redirect")
+
+	long := httptest.NewServer(mux)
+	defer long.Close()
+	answer, err := http.Get(long.URL + "/long")
+	require.NoError(t, err)
+	dump, err := httputil.DumpResponse(answer, false)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	_, all = doctored(t, "", long.URL+"/long")
+	require.Contains(t, fmt.Sprint(all[0].Findings), fmt.Sprintf("the response's header has %d bytes", len(dump)))
 
 	insecure := httptest.NewServer(ownSite(t, cookiestore.WithSecure(false)))
 	defer insecure.Close()
