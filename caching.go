@@ -24,14 +24,33 @@ func vary(h http.Header) {
 // (RFC 9213, and what was there before), in place of Cache-Control.
 var cdnFields = [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Cloudflare-Cdn-Cache-Control"}
 
-// isShared reports whether the header asks shared caches to keep the response.
-func isShared(h http.Header) bool {
-	for directive := range directives(h) {
-		if isSharedDirective(directive) {
-			return true
+// mayBeShared reports whether the header asks shared caches to keep the response, or says
+// how long caches may, and doesn't except the shared ones (RFC 9111, section 3).
+func mayBeShared(h http.Header) bool {
+	if len(h) == 0 {
+		return false
+	}
+	if isKept(h["Cache-Control"]) {
+		return true
+	}
+	return slices.ContainsFunc(cdnFields[:], func(name string) bool { return isKept(h[name]) })
+}
+
+// isKept reports whether a field has shared caches keep the response.
+func isKept(lines []string) bool {
+	kept := false
+	for directive := range directives(lines) {
+		name, value, _ := strings.Cut(directive, "=")
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "no-store", "private":
+			if value == "" {
+				return false
+			}
+		case "public", "s-maxage", "max-age":
+			kept = kept || strings.Trim(value, `" 0`) != "" || name == "public"
 		}
 	}
-	return slices.ContainsFunc(cdnFields[:], func(name string) bool { return len(h[name]) > 0 })
+	return kept
 }
 
 // onlyPrivate is shared between responses, and has no room to append in place.
@@ -49,7 +68,7 @@ func keepPrivate(h http.Header) {
 	}
 	kept := []string{}
 	private := false
-	for directive := range directives(h) {
+	for directive := range directives(h["Cache-Control"]) {
 		if isSharedDirective(directive) {
 			continue
 		}
@@ -72,11 +91,11 @@ func isSharedDirective(directive string) bool {
 	return strings.EqualFold(name, "public") || strings.EqualFold(name, "s-maxage")
 }
 
-// directives iterates over the directives of Cache-Control. Commas in quotes don't
-// separate them.
-func directives(h http.Header) func(yield func(string) bool) {
+// directives iterates over the directives of a field such as Cache-Control. Commas in
+// quotes don't separate them.
+func directives(lines []string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for _, line := range h["Cache-Control"] {
+		for _, line := range lines {
 			for line != "" {
 				end := endOfDirective(line)
 				directive := strings.TrimSpace(line[:end])

@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"time"
 
@@ -53,11 +54,29 @@ func (c signerCodec) append(dst []byte, name string, data []byte, at time.Time, 
 	return c.appendSigned(dst, name, data, at, how), nil
 }
 
+// storeCodec returns what a CookieStore needs of a codec.
+func storeCodec(c Codec) codec {
+	if signer, ok := c.(*Signer); ok {
+		return signerCodec{signer}
+	}
+	return foreignCodec{c}
+}
+
+// codecLoader reads what an older codec has made.
+type codecLoader struct {
+	codec       codec
+	maxInflated int
+}
+
+func (l codecLoader) Load(_ context.Context, name, value string) (Record, error) {
+	return l.codec.load(name, value, l.maxInflated)
+}
+
 // appendFitting appends the value of a cookie that holds data to dst, compressed as well
-// as need be for it to fit in room bytes, or nothing and [ErrTooLarge].
+// as need be for it to fit in one cookie, or nothing and [ErrTooLarge].
 func appendFitting(dst []byte, c codec, name string, data []byte, at time.Time, compressOver int, room space) ([]byte, error) {
 	value, err := c.append(dst, name, data, at, payload.Compression{Over: compressOver})
-	if err == nil && !room.fits(len(value)-len(dst)) && compressOver >= 0 {
+	if err == nil && !room.fitsOne(len(value)-len(dst)) && compressOver >= 0 {
 		value, err = c.append(dst, name, data, at, payload.Compression{Over: compressOver, Best: true})
 	}
 	if err != nil {

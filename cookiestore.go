@@ -26,11 +26,12 @@
 // Keys, format and limits belong to the store; the cookie and the session's age to
 // the middleware.
 //
-//	New, NewWithCodec       WithFallbackKeys, WithEncryption, WithDjango, WithLegacy,
-//	                        WithCompressionOver, WithMaxInflated
+//	New, NewWithCodec       WithFallbackKeys, WithFallbackCodecs, WithDjango,
+//	                        WithEncryption, WithLegacy, WithCompressionOver,
+//	                        WithMaxInflated
 //	Middleware, NewManager  the cookie: WithName, WithPath, WithDomain, WithFormerScope,
 //	                        WithSecure, WithHTTPOnly, WithSameSite, WithPartitioned,
-//	                        WithMaxCookieSize
+//	                        WithMaxCookieSize, WithChunks
 //	                        its age: WithMaxAge, WithExpireAtBrowserClose, WithRenewal,
 //	                        WithSaveEveryRequest, WithLifetime, WithClockSkew, WithClock
 //	                        requests: WithBuffer, WithoutCrossSiteSessions,
@@ -52,9 +53,10 @@
 // # What a cookie can't do
 //
 // The visitor can read the session, unless [WithEncryption] is used, and can send an
-// older one again until it expires. A session has to fit in [MaxCookieSize]. Of two
-// requests that change it at the same time, one loses its change. If you need more, use
-// a server-side store, such as that of package dbstore.
+// older one again until it expires. A session has to fit in [MaxCookieSize], or in a few
+// cookies of that size with [WithChunks]. Of two requests that change it at the same time,
+// one loses its change. If you need more, use a server-side store, such as that of package
+// dbstore, for all sessions or, with [Spill], for the large ones.
 //
 // # Compatibility
 //
@@ -140,10 +142,12 @@ type Record struct {
 
 	// The rest is for Save.
 
-	// Limit is how many bytes the Set-Cookie field of the cookie may have, and
-	// Overhead how many of them it has beside the value. Zero means
-	// [MaxCookieSize], and the name.
+	// Limit is how many bytes the Set-Cookie field of the cookie may have, or,
+	// with [WithChunks], those of all cookies together, and Overhead how many of
+	// them are not for the value. Zero means [MaxCookieSize], and the name.
 	Limit, Overhead int
+
+	single int // how much of the value fits in one cookie; 0 if there is only one
 
 	// Cookie is the value of the visitor's cookie that the session was loaded
 	// from, or that the last Save returned; "" is a session that the store
@@ -184,11 +188,11 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
 // format that [Signer] describes. It keeps nothing on the server.
 //
-// What that means: the visitor can read the session (unless the codec encrypts
-// it, see [NewWithCodec]) but not change it; a session has to fit in
-// [MaxCookieSize]; of two requests at the same time that change one session, the
+// What that means: the visitor can read the session (unless [WithEncryption] is used)
+// but not change it; a session has to fit in [MaxCookieSize], or in a few cookies of that
+// size with [WithChunks]; of two requests at the same time that change one session, the
 // later response wins; and after [Session.Flush], a copy of the cookie works until it
-// expires.
+// expires, unless [WithRevocations] is used.
 type CookieStore struct {
 	codec        codec
 	signer       *Signer   // nil with another codec
@@ -208,6 +212,7 @@ type storeOptions struct {
 	django       bool
 	encrypt      bool
 	legacy       []Loader
+	codecs       []Codec // older ones
 	compressOver int
 	compressSet  bool // compressOver is not the default
 	maxInflated  int
@@ -224,6 +229,15 @@ type keySetter interface {
 // Django's SECRET_KEY_FALLBACKS. Default: none.
 func WithFallbackKeys(keys ...[]byte) StoreOption {
 	return func(o *storeOptions) { o.fallbacks = append(o.fallbacks, keys...) }
+}
+
+// WithFallbackCodecs accepts cookies that these codecs have made, newest first, and has
+// the codec of [NewWithCodec] make them anew when they are next read: it is what
+// [WithFallbackKeys] is for [New]. A site can so replace the keys of its codec, or the
+// codec, and log nobody out. Take a codec out when the last cookie that it has made has
+// expired. To change between New and NewWithCodec, see [WithLegacy]. Default: none.
+func WithFallbackCodecs(codecs ...Codec) StoreOption {
+	return func(o *storeOptions) { o.codecs = append(o.codecs, codecs...) }
 }
 
 // WithDjango reads and writes the cookies of a Django site whose settings have
@@ -290,6 +304,9 @@ func WithMaxInflated(n int) StoreOption {
 // [ParseKey] reads), and keep it where the program's other secrets are.
 func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
+	if o.codecs != nil {
+		return nil, usage("WithFallbackCodecs is for NewWithCodec: New has WithFallbackKeys, and WithLegacy for other formats")
+	}
 	if o.encrypt {
 		return newEncrypted(key, o)
 	}
@@ -327,10 +344,12 @@ func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
 // The codec is handed a []byte, so any serializer of securecookie will do;
 // NopEncoder gives the shortest cookies. The time of signing goes into those
 // bytes, since a codec can't tell its own: the session's expiry holds as with
-// the Signer, and so does the codec's own. The default of
-// securecookie.New is 30 days: no session lasts longer, unless its MaxAge method changes
-// that; NewEncryptedCodec sets none. [WithFallbackKeys], [WithDjango] and
-// [WithEncryption] are for [New], and an error here.
+// the Signer, and so does the codec's own. The default of securecookie.New is 30 days: no
+// session lasts longer, unless its MaxAge method changes that; NewEncryptedCodec sets
+// none. The same goes for a codec's own limit of length, which [WithMaxCookieSize] and
+// [WithChunks] don't change: MaxLength(0) lifts that of securecookie.New.
+// [WithFallbackCodecs] replaces the codec or its keys. [WithFallbackKeys], [WithDjango]
+// and [WithEncryption] are for [New], and an error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
@@ -339,10 +358,16 @@ func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	case o.django || o.encrypt || o.fallbacks != nil:
 		return nil, usage("WithDjango, WithEncryption and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
-	if signer, ok := c.(*Signer); ok {
-		return newStore(signerCodec{signer}, signer, o)
+	var older []Loader
+	for _, c := range o.codecs {
+		if isNil(c) {
+			return nil, usage("WithFallbackCodecs was given a nil Codec")
+		}
+		older = append(older, codecLoader{storeCodec(c), o.maxInflated})
 	}
-	return newStore(foreignCodec{c}, nil, o)
+	o.legacy = append(older, o.legacy...)
+	signer, _ := c.(*Signer)
+	return newStore(storeCodec(c), signer, o)
 }
 
 func collect(options []StoreOption) *storeOptions {
@@ -402,6 +427,12 @@ func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, err
 	return c.loadUpTo(ctx, name, value, MaxCookieSize)
 }
 
+// A sizedLoader is a store that keeps sessions in cookies. Its Load takes those of
+// [MaxCookieSize]; the manager may allow others.
+type sizedLoader interface {
+	loadUpTo(ctx context.Context, name, value string, limit int) (Record, error)
+}
+
 // loadUpTo is Load for cookies of so many bytes.
 func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit int) (Record, error) {
 	if size := len(name) + len(value); size > limit {
@@ -443,9 +474,9 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, v
 	}
 	buf := getBuffer()
 	defer buf.free()
-	room := space{rec.Limit, rec.Overhead}
+	room := space{rec.Limit, rec.Overhead, rec.single}
 	if room.limit == 0 {
-		room = space{MaxCookieSize, len(name)}
+		room = space{limit: MaxCookieSize, overhead: len(name)}
 	}
 	if buf.b, err = c.appendValue(buf.b, name, []byte(rec.Data), rec.Saved, room); err != nil {
 		return "", "", err

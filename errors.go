@@ -36,6 +36,10 @@ var (
 	// It is Django's SessionInterrupted.
 	ErrInterrupted = errors.New("session was deleted meanwhile")
 
+	// ErrRevoked means that the session was ended before it expired: see
+	// [WithRevocations].
+	ErrRevoked = errors.New("revoked")
+
 	// ErrFuture means that the cookie was signed in the future, by more than the
 	// clock skew allowed between servers.
 	ErrFuture = errors.New("signed in the future")
@@ -115,13 +119,13 @@ func (e *cookieError) Cause() error     { return e.cause }
 // IsRefused reports whether err, returned by a [Store] or a codec, is about
 // the cookie and not about the store: the visitor then gets a new session. It
 // holds for an error that wraps [ErrMalformed], [ErrTampered], [ErrNoSession],
-// [ErrExpired] or [ErrFuture], and for those of codecs that say so with
+// [ErrExpired], [ErrRevoked] or [ErrFuture], and for those of codecs that say so with
 // securecookie's IsDecode method.
 func IsRefused(err error) bool {
 	if e, ok := errorIn[interface{ IsDecode() bool }](err); ok && e.IsDecode() {
 		return true
 	}
-	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrFuture} {
+	for _, reason := range []error{ErrMalformed, ErrTampered, ErrNoSession, ErrExpired, ErrRevoked, ErrFuture} {
 		if errors.Is(err, reason) {
 			return true
 		}
@@ -156,6 +160,7 @@ func reasonOf(err error) string {
 		{ErrTampered, "tampered"},
 		{ErrNoSession, "unknown"},
 		{ErrExpired, "expired"},
+		{ErrRevoked, "revoked"},
 		{ErrFuture, "future"},
 		{ErrTooLarge, "too large"},
 		{ErrMalformed, "malformed"},

@@ -189,6 +189,8 @@ type policy struct {
 	renewal      float64       // the part of the age; none if 0
 	skew         time.Duration
 	now          func() time.Time
+	revocations  Revocations // nil for none
+	userKey      string
 }
 
 var defaultPolicy = policy{age: defaultMaxAge, skew: defaultClockSkew, now: time.Now}
@@ -227,6 +229,20 @@ func (p *policy) check(e Expiry, saved, created, last, now time.Time) (time.Time
 		return time.Time{}, ended(end)
 	}
 	return earlier(end, last), nil
+}
+
+// afterAll returns the time to note for a session that is saved at now, where the visitor
+// has other cookies of its name, the newest from the second of last: the time has to be
+// later, since the newest cookie counts, but not so late that it would be refused.
+func (p *policy) afterAll(last, now time.Time) time.Time {
+	next := last.Add(time.Second)
+	if latest := now.Add(p.skew); next.After(latest) {
+		next = latest
+	}
+	if next.After(now) {
+		return next
+	}
+	return now
 }
 
 func ended(at time.Time) error {

@@ -3,6 +3,7 @@ package cookiestore
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -124,6 +125,73 @@ func FuzzCookieHeader(f *testing.F) {
 		for i, c := range r.CookiesNamed("s") {
 			if i < maxDuplicates && c.Value != "" && !strings.Contains(c.Value, "%") && !slices.Contains(values, c.Value) && len(values) < maxDuplicates {
 				t.Fatalf("%q is not among %q", c.Value, values)
+			}
+		}
+	})
+}
+
+// FuzzChunks sends any cookies of a session's names through a manager. A session is what
+// was saved, whole, or there is none; and no cookie is deleted that can't be a chunk.
+func FuzzChunks(f *testing.F) {
+	store, err := New(key1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	m, err := NewManager(store, WithName("s"), WithChunks(maxChunks), WithMaxCookieSize(160),
+		WithClock(func() time.Time { return signedAt }), WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	saved := map[string]bool{"{}": true} // what may come of it
+	var chunks []string                  // "GOOD0" to "GOOD9" stand for these
+	for _, size := range []int{1, 40, 70, 100} {
+		var s Session
+		s.Set("a", strings.Repeat("x", size))
+		cookies, err := m.Save(f.Context(), &s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		text, err := s.MarshalJSON()
+		if err != nil {
+			f.Fatal(err)
+		}
+		saved[string(text)] = true
+		for _, c := range cookies {
+			chunks = append(chunks, c.Value)
+		}
+	}
+	chunks = chunks[:10]
+	for _, seed := range []string{
+		"", "s=GOOD0", "s=GOOD1; s-1=GOOD2", "s=GOOD3;s-1=GOOD4;s-2=GOOD5", "s=GOOD6;s-1=GOOD4;s-2=GOOD5", "s-1=GOOD2", "s=GOOD2; s-1=GOOD2",
+		"s=GOOD1; s=GOOD3; s-1=GOOD2; s-1=GOOD4; s-2=GOOD5", "s=0.1.AAAAAAAA.GOOD0", "s=0.9.AAAAAAAA.x", "s=....................", "s-1=GOOD21; s=GOOD1",
+		"s-9=GOOD2", "s-10=GOOD2", "s-x=1", "s-=GOOD2", "s-1=", `s="GOOD1"; s-1="GOOD2"`, "s -1=GOOD2; s=GOOD1", "s-1 = GOOD2 ; s = GOOD1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		sent := header
+		for i, chunk := range chunks {
+			sent = strings.ReplaceAll(sent, fmt.Sprint("GOOD", i), chunk)
+		}
+		s, err := m.Load(t.Context(), sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !saved[string(text)] {
+			t.Fatalf("%q is not a session that was saved", text)
+		}
+		s.Set("b", 1)
+		cookies, err := m.Save(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cookies {
+			if c.MaxAge < 0 && !strings.Contains(sent, c.Name) {
+				t.Fatalf("%s is deleted, and was not sent in %q", c.Name, sent)
 			}
 		}
 	})

@@ -30,49 +30,79 @@ type host interface {
 	// load fills in what the store has kept, at the first use.
 	load(*contents)
 
-	// lateUse is told of what can't be kept since the response has begun: a
-	// change of a dictionary key ("" for the whole session), or the first use.
-	lateUse(what lateUse, key string)
+	// lateLoad is told of a first use after the response began, and of the store's
+	// failure.
+	lateLoad(failure error)
+
+	// lateChange is told of a change that can't be kept since the response has begun:
+	// of a dictionary key, or, with "", of the whole session.
+	lateChange(key string)
 }
-
-// A lateUse is what a handler does after the response began.
-type lateUse int
-
-const (
-	lateLoad lateUse = iota
-	lateChange
-)
 
 // contents is a session as a store has kept it, with the changes since.
 type contents struct {
-	object  jsonobject.Object
-	base    string // the dictionary as it was loaded, for stores that merge
-	version string // the store's word for the state that base was in
-	value   string // of the cookie that it came from
-	twins   []string
-	left    []string // the cookies of sessions that were flushed
-	asOf    time.Time
-	saved   time.Time
-	ends    time.Time
-	created int64 // Unix seconds; kept where there is a lifetime
-	loaded  bool  // from what a visitor sent
-	sent    bool  // the visitor sent a cookie, good or bad
-	resave  bool  // the store wants it saved again
-	refused error // why what the visitor sent was refused
-	failure error // of the store
+	object   jsonobject.Object
+	value    string        // of the cookie that it came from
+	others   *otherCookies // nil for none
+	record   *recordState  // nil if the store has no versions
+	asOf     int64         // when it was loaded, in Unix nanoseconds
+	saved    time.Time
+	ends     time.Time
+	created  int64     // Unix seconds; kept where there is a lifetime
+	identity *identity // kept where there are revocations
+	refused  error     // why what the visitor sent was refused
+	failure  error     // of the store
 
-	modified   bool
-	newID      bool // CycleKey was called
-	cleared    bool // Clear or Flush was called
-	skipRenew  bool
-	told       bool             // the handler knows of an error
+	loaded    bool     // from what a visitor sent
+	sent      bool     // the visitor sent a cookie, good or bad
+	several   bool     // and more than one
+	chunks    chunkSet // that the visitor may have
+	resave    bool     // the store wants it saved again
+	modified  bool
+	newID     bool // CycleKey was called
+	cleared   bool // Clear or Flush was called
+	skipRenew bool
+	told      bool // the handler knows of an error
+
 	changes    int              // how often it was modified
 	flushes    int              // how often it was flushed
 	sinceFlush int              // how often it was modified since
 	bad        map[string]error // why the values of these keys couldn't be set
-	replays    []replay         // changes that can be made again, for stores that merge
-	plainKeys  map[string]bool  // keys with changes that can't be, for such stores
 	lateKeys   []string         // changed since it was closed; not reported yet
+}
+
+// otherCookies are the visitor's beside the one that the session came from.
+type otherCookies struct {
+	twins []string // older ones that are valid, too
+	left  []string // those of sessions that were flushed
+
+	twinIDs []identity // of twins
+	leftIDs []identity // of sessions that were flushed
+	cycled  []identity // of the session, before CycleKey
+}
+
+// other returns the visitor's other cookies.
+func (c *contents) other() otherCookies {
+	if c.others == nil {
+		return otherCookies{}
+	}
+	return *c.others
+}
+
+// recordState is what merging needs, with stores whose records can change meanwhile.
+type recordState struct {
+	base      string          // the dictionary as it was loaded
+	version   string          // the store's word for the state that base was in
+	replays   []replay        // changes that can be made again
+	plainKeys map[string]bool // keys with changes that can't be
+}
+
+// version returns the state of the record that the session came from, or "".
+func (c *contents) version() string {
+	if c.record == nil {
+		return ""
+	}
+	return c.record.version
 }
 
 // A replay is a change of the value under one key that can be made again, on what
@@ -117,7 +147,7 @@ func (s *lifecycle) load() {
 		closed := s.closed
 		s.mu.Unlock()
 		if closed {
-			s.host.lateUse(lateLoad, "")
+			s.host.lateLoad(found.failure)
 		}
 	}
 	returned = true
@@ -131,7 +161,7 @@ func (s *lifecycle) unlock() {
 	s.lateKeys = nil
 	s.mu.Unlock()
 	for _, key := range keys {
-		s.host.lateUse(lateChange, key)
+		s.host.lateChange(key)
 	}
 }
 
@@ -157,7 +187,10 @@ func (s *lifecycle) changed(key string) {
 // then, and their sessions are to be deleted.
 func (s *lifecycle) clear() {
 	s.object.Clear()
-	s.bad, s.replays = nil, nil
+	s.bad = nil
+	if s.record != nil {
+		s.record.replays = nil
+	}
 	s.cleared = true
 	s.changed("")
 }
@@ -169,11 +202,16 @@ func (s *lifecycle) flush() {
 	s.sinceFlush = 0
 	s.created = 0
 	s.newID = false
+	o := s.other()
 	if s.value != "" {
-		s.left = append(s.left, s.value)
+		o.left = append(o.left, s.value)
 	}
-	s.left = append(s.left, s.twins...)
-	s.value, s.base, s.version, s.twins = "", "", "", nil
+	o.left = append(o.left, o.twins...)
+	o.leftIDs = append(append(append(o.leftIDs, o.cycled...), o.twinIDs...), s.endable()...)
+	if len(o.left) > 0 || len(o.leftIDs) > 0 {
+		s.others = &otherCookies{left: o.left, leftIDs: o.leftIDs}
+	}
+	s.value, s.record, s.identity = "", nil, nil
 }
 
 // restore fills c with the session that the store has kept, or returns why it is
@@ -183,9 +221,9 @@ func (p *policy) restore(rec Record, now time.Time, c *contents) error {
 	if err != nil {
 		return err
 	}
-	c.version, c.saved, c.resave, c.asOf, c.loaded = rec.Version, rec.Saved, rec.Resave, now, true
+	c.saved, c.resave, c.asOf, c.loaded = rec.Saved, rec.Resave, now.UnixNano(), true
 	if rec.Version != "" {
-		c.base = rec.Data
+		c.record = &recordState{base: rec.Data, version: rec.Version}
 	}
 	if c.saved.IsZero() {
 		c.saved = now
@@ -193,8 +231,11 @@ func (p *policy) restore(rec Record, now time.Time, c *contents) error {
 	if p.lifetime > 0 {
 		c.takeCreated()
 	}
+	if p.revocations != nil {
+		c.takeIdentity()
+	}
 	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
-		*c = contents{sent: c.sent, refused: c.refused}
+		*c = contents{}
 	}
 	return err
 }
@@ -205,15 +246,13 @@ func (c *contents) parse(data string) (Expiry, error) {
 	if err != nil {
 		return Default, refuse(ErrMalformed, err.Error())
 	}
-	c.object = object
-	value, ok := c.object.Find(ExpiryKey)
-	if !ok {
-		return Default, nil
+	expiry := Default
+	if value, ok := object.Find(ExpiryKey); ok {
+		if expiry, err = parseExpiry(value); err != nil {
+			return Default, refuse(ErrMalformed, err.Error())
+		}
 	}
-	expiry, err := parseExpiry(value)
-	if err != nil {
-		return Default, refuse(ErrMalformed, err.Error())
-	}
+	c.object = object // a refused session is never half read
 	return expiry, nil
 }
 
@@ -234,7 +273,7 @@ func (c *contents) takeCreated() {
 // appendJSON appends the dictionary, with what is kept beside it.
 func (c *contents) appendJSON(dst []byte) []byte {
 	dst = c.object.AppendTo(dst)
-	if c.created == 0 {
+	if c.created == 0 && c.identity == nil {
 		return dst
 	}
 	for dst[len(dst)-1] != '}' { // it was written with a blank behind it
@@ -244,9 +283,24 @@ func (c *contents) appendJSON(dst []byte) []byte {
 	if c.object.Len() > 0 {
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"`+createdKey+`":`...)
-	dst = strconv.AppendInt(dst, c.created, 10)
-	return append(dst, '}')
+	if c.created != 0 {
+		dst = append(dst, `"`+createdKey+`":`...)
+		dst = append(strconv.AppendInt(dst, c.created, 10), ',')
+	}
+	if c.identity != nil {
+		dst = append(dst, `"`+identityKey+`":`...)
+		dst = append(c.identity.appendJSON(dst), ',')
+	}
+	dst[len(dst)-1] = '}' // in the place of the comma
+	return dst
+}
+
+// endable returns the identity by which the session can be ended, if it has one.
+func (c *contents) endable() []identity {
+	if c.identity == nil || c.identity.id == "" {
+		return nil
+	}
+	return []identity{*c.identity}
 }
 
 // expiry returns what SetExpiry was told. What stands there has been checked when
@@ -303,11 +357,12 @@ const (
 
 // A closing is what is to be done at the end of a request.
 type closing struct {
-	what     outcome
-	rec      Record   // what to save but for Data, or of which session nothing is left
-	data     *buffer  // the dictionary to save; nil for none
-	left     []string // the cookies of sessions that were flushed
-	twins    []string // other valid cookies that the visitor sent
+	what outcome
+	rec  Record  // what to save but for Data, or of which session nothing is left
+	data *buffer // the dictionary to save; nil for none
+	otherCookies
+	several  bool     // the visitor sent more than one, good or bad
+	chunks   chunkSet // that the visitor may have
 	changes  int      // how often it had been modified
 	flushes  int      // and how often flushed
 	accessed bool     // the response depends on it
@@ -315,6 +370,9 @@ type closing struct {
 	dropped  bool     // there are changes that are not saved
 	begins   bool     // the visitor has sent no cookie, and there is a session now
 }
+
+// asked reports whether a handler has asked for what is to be done.
+func (c *closing) asked() bool { return c.what == endSession || c.modified }
 
 // free gives the text of the dictionary back.
 func (c *closing) free() {
@@ -356,7 +414,8 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 func (s *lifecycle) closeFailed(c *closing) {
 	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
 	if s.flushes > 0 {
-		c.what, c.left = endSession, s.left
+		o := s.other()
+		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks
 		c.changes, c.flushes = s.changes, s.flushes
 	}
 }
@@ -365,8 +424,8 @@ func (s *lifecycle) closeFailed(c *closing) {
 func (s *lifecycle) decide(how *ending, c *closing) {
 	rules := how.rules
 	now := rules.now()
-	c.rec = Record{Cookie: s.value, Version: s.version, NewID: s.newID, Saved: now}
-	c.left, c.twins, c.modified = s.left, s.twins, s.modified
+	c.rec = Record{Cookie: s.value, Version: s.version(), NewID: s.newID, Saved: now}
+	c.otherCookies, c.several, c.chunks, c.modified = s.other(), s.several, s.chunks, s.modified
 	c.changes, c.flushes = s.changes, s.flushes
 	expiry := s.expiry()
 	if rules.lifetime > 0 && s.created == 0 {
@@ -379,14 +438,16 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 		return
 	case empty && s.sent && (s.loaded || s.cleared):
 		c.what = endSession
+		c.leftIDs = append(append(append(c.leftIDs, c.cycled...), c.twinIDs...), s.endable()...)
 		return
 	case empty:
 		return
 	}
-	if len(s.twins) > 0 { // it must be the newest of the visitor's cookies
-		if next := s.saved.Add(time.Second); next.After(now) {
-			c.rec.Saved = next
-		}
+	if s.several {
+		c.rec.Saved = rules.afterAll(s.saved, now)
+	}
+	if rules.revocations != nil {
+		s.identify(now, end)
 	}
 	c.data = getBuffer()
 	c.data.b = s.appendJSON(c.data.b)
@@ -403,6 +464,13 @@ func (s *lifecycle) again(how *ending, c *closing) {
 	c.free()
 	*c = closing{accessed: c.accessed}
 	s.decide(how, c)
+}
+
+// closeLate closes a session of which nobody has got hold before the response began.
+func (s *lifecycle) closeLate() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 }
 
 // isUsed reports whether the session has been read or changed.
@@ -429,9 +497,9 @@ func (s *lifecycle) begin(now time.Time) {
 func (s *lifecycle) renewalDue(how *ending, e Expiry, now time.Time) bool {
 	since := s.asOf
 	if how.came != 0 {
-		since = time.Unix(0, how.came)
+		since = how.came
 	}
-	return s.loaded && now.Sub(since) <= maxRenewalDelay &&
+	return s.loaded && now.Sub(time.Unix(0, since)) <= maxRenewalDelay &&
 		(s.resave || how.every || how.rules.renewalDue(e, s.saved, now))
 }
 
@@ -440,20 +508,20 @@ const maxRenewalDelay = time.Second
 
 // plain notes that a key is about to be changed whatever its value is.
 func (s *lifecycle) plain(key string) {
-	if s.version == "" {
+	if s.record == nil {
 		return
 	}
-	if s.plainKeys == nil {
-		s.plainKeys = map[string]bool{}
+	if s.record.plainKeys == nil {
+		s.record.plainKeys = map[string]bool{}
 	}
-	s.plainKeys[key] = true
-	s.replays = slices.DeleteFunc(s.replays, func(r replay) bool { return r.key == key })
+	s.record.plainKeys[key] = true
+	s.record.replays = slices.DeleteFunc(s.record.replays, func(r replay) bool { return r.key == key })
 }
 
 // replayable notes how the value under a key has been changed.
 func (s *lifecycle) replayable(key string, change func(string) (string, error)) {
-	if s.version != "" && !s.cleared && !s.plainKeys[key] {
-		s.replays = append(s.replays, replay{key, change})
+	if s.record != nil && !s.cleared && !s.record.plainKeys[key] {
+		s.record.replays = append(s.record.replays, replay{key, change})
 	}
 }
 
@@ -465,12 +533,17 @@ func (s *lifecycle) rebase(how *ending, c *closing, theirs *contents) error {
 	for {
 		s.mu.Lock()
 		flushed, changes := s.flushes != c.flushes, s.changes
-		base, ours, replays := s.base, s.object.Clone(), slices.Clone(s.replays)
+		ours := s.object.Clone()
+		var was recordState
+		if s.record != nil {
+			was = *s.record
+			was.replays = slices.Clone(was.replays)
+		}
 		s.mu.Unlock()
 		var merged jsonobject.Object
 		if !flushed {
 			var err error
-			if merged, err = merge(base, &ours, &theirs.object, replays); err != nil {
+			if merged, err = merge(&was, &ours, &theirs.object); err != nil {
 				return err
 			}
 		}
@@ -490,12 +563,25 @@ func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merge
 	}
 	if s.flushes == c.flushes {
 		s.object = merged
-		s.base, s.version = theirs.base, theirs.version
+		s.adoptState(theirs.record)
 		s.saved, s.ends, s.created = theirs.saved, theirs.ends, theirs.created
+		if !s.newID {
+			s.identity = theirs.identity
+		}
 	}
 	*c = closing{accessed: c.accessed}
 	s.decide(how, c)
 	return true
+}
+
+// adoptState makes the state of a record, as another request has left it, the one that
+// further changes are made to.
+func (s *lifecycle) adoptState(theirs *recordState) {
+	if theirs == nil || s.record == nil {
+		s.record = theirs
+		return
+	}
+	s.record.base, s.record.version = theirs.base, theirs.version
 }
 
 // closingErr is err, for those who don't hold the lock.
@@ -507,11 +593,11 @@ func (s *lifecycle) closingErr() error {
 
 // merge returns theirs with the changes between base and ours made to it. Those that
 // can be made again are, so that a counter counts both.
-func merge(base string, ours, theirs *jsonobject.Object, replays []replay) (jsonobject.Object, error) {
-	was, _ := jsonobject.Parse(base) // has been checked
-	merged := jsonobject.Merge(&was, ours, theirs)
-	for i, r := range replays {
-		if i == slices.IndexFunc(replays, func(other replay) bool { return other.key == r.key }) {
+func merge(was *recordState, ours, theirs *jsonobject.Object) (jsonobject.Object, error) {
+	base, _ := jsonobject.Parse(was.base) // has been checked
+	merged := jsonobject.Merge(&base, ours, theirs)
+	for i, r := range was.replays {
+		if i == slices.IndexFunc(was.replays, func(other replay) bool { return other.key == r.key }) {
 			value, ok := theirs.Find(r.key)
 			restoreKey(&merged, r.key, value, ok)
 		}
@@ -540,26 +626,32 @@ func restoreKey(object *jsonobject.Object, key, value string, ok bool) {
 func (s *lifecycle) kept(c *closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left, s.resave = nil, false
+	s.resave = false
+	s.chunks |= c.chunks
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}
 	if s.flushes != c.flushes { // since it was closed
 		s.loaded = false
+		s.others = nil
 		if value != "" {
-			s.left = []string{value}
+			s.others = &otherCookies{left: []string{value}} // its ID is among those to be ended
 		}
 		return
 	}
-	s.value, s.version = value, version
+	s.value, s.record = value, nil
 	if version != "" {
-		s.base = c.rec.Data
+		s.record = &recordState{base: c.rec.Data, version: version}
 	}
+	twins, twinIDs := s.other().twins, s.other().twinIDs
+	s.others = nil
 	if s.loaded {
 		s.saved, s.ends = c.rec.Saved.Truncate(time.Second), c.rec.Expires
+		if len(twins) > 0 {
+			s.others = &otherCookies{twins: twins, twinIDs: twinIDs}
+		}
 	} else {
-		s.twins = nil
+		s.identity = nil
 	}
-	s.replays, s.plainKeys = nil, nil
 	if s.changes == c.changes {
 		s.modified, s.newID, s.cleared = false, false, false
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,10 +22,12 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	own     *CookieStore // the store, if it is one
-	signing *CookieStore // and if it has a format of ours
+	cookies sizedLoader  // the store, if it keeps sessions in cookies
+	signing *CookieStore // the store, if it is one with a format of ours
 	outer   any          // asks a context for this middleware
-	reports reports
+
+	optional bool // saves that no handler has asked for are not those of signing anew alone
+	reports  reports
 }
 
 // NewManager returns a Manager for the store. Options that contradict each other,
@@ -42,12 +45,13 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	m.own, _ = store.(*CookieStore)
-	if m.own != nil && m.own.keys != nil {
-		m.signing = m.own
+	m.cookies, _ = store.(sizedLoader)
+	if own, ok := store.(*CookieStore); ok && own.keys != nil {
+		m.signing = own
 	}
 	m.jar = newJar(&m.settings)
 	m.outer = outerName(m.cookie.Name)
+	m.optional = m.everyRequest || m.rules.renewal > 0 || m.signing == nil
 	return m, nil
 }
 
@@ -69,63 +73,164 @@ func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error)
 // Inside of [Middleware], Save takes its place: what was saved is not saved again,
 // and the cookies are the caller's to set.
 func (m *Manager) Save(ctx context.Context, s *Session) ([]*http.Cookie, error) {
-	change, err := m.save(ctx, nil, s, &ending{rules: &m.rules, every: m.everyRequest, optional: true})
+	var r *http.Request
+	if x, ok := ctx.Value(m.outer).(*exchangeContext); ok {
+		r = x.request
+	}
+	change, err := m.save(ctx, r, s, &ending{rules: &m.rules, every: m.everyRequest, optional: true})
 	if err != nil || !change.set {
 		return nil, err
 	}
 	return m.jar.cookies(&change), nil
 }
 
-// A found is what the store says of one of the visitor's cookies.
-type found struct {
-	value string
-	rec   Record
-	err   error
+// load fills in the session of the visitor's cookies.
+func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, into *contents) {
+	var found candidates
+	if m.chunks > 1 {
+		found.gather(fields, m.cookie.Name)
+	} else {
+		for value := range cookieValues(fields, m.cookie.Name) {
+			if !found.add(value) {
+				break
+			}
+		}
+	}
+	values, refused := found.values[:found.n], found.refused
+	switch {
+	case len(refused) > 0 || len(values) > 1:
+		m.loadNewest(ctx, r, values, refused, into)
+	case len(values) == 1:
+		m.loadOne(ctx, r, values[0], into)
+	}
+	into.sent, into.several, into.chunks = len(values)+len(refused) > 0, found.several, found.chunks
 }
 
-// load fills in the session of the visitor's cookies. Of several that are valid the
-// newest counts. Where two are equally new, it is the later in the field: browsers
-// send those that were set first before others.
-func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, into *contents) {
-	var values [maxDuplicates]string
-	n := 0
-	for value := range cookieValues(fields, m.cookie.Name) {
-		values[n] = value
-		if n++; n == maxDuplicates {
-			break
+// candidates are the values of a visitor's cookies that may be the session.
+type candidates struct {
+	values  [maxDuplicates]string
+	n       int
+	several bool      // the visitor sent more than one, good or bad
+	refused []refusal // because not all of their chunks are there
+	chunks  chunkSet  // that the visitor sent
+}
+
+// add notes the value of a cookie, unless it is there already. It reports whether there
+// is room for others.
+func (c *candidates) add(value string) bool {
+	if c.several = c.n > 0; slices.Contains(c.values[:c.n], value) {
+		return true
+	}
+	if c.n == maxDuplicates {
+		return false
+	}
+	c.values[c.n] = value
+	c.n++
+	return true
+}
+
+// loadOne is load for the only cookie.
+func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, into *contents) {
+	var rec Record
+	err := m.loadRecord(ctx, &value, &rec)
+	if err == nil {
+		err = m.restore(ctx, value, rec, m.rules.now(), into)
+	}
+	switch {
+	case err == nil:
+		into.value = value
+	case IsRefused(err):
+		into.refused = err
+		m.reportCookies(ctx, r, []refusal{{value, err}}, into)
+	default:
+		into.failure = loadError(err)
+	}
+}
+
+// restore fills in a session, or returns why it is to be refused: it may have been ended.
+func (m *Manager) restore(ctx context.Context, value string, rec Record, now time.Time, into *contents) error {
+	if err := m.rules.restore(rec, now, into); err != nil || m.rules.revocations == nil {
+		return err
+	}
+	if into.identity.id == "" {
+		into.identity.id = idOf(value)
+	}
+	revoked, err := m.rules.revocations.Revoked(ctx, Identity{
+		ID: into.identity.id, User: into.userOf(m.rules.userKey), StartedAt: time.UnixMicro(into.identity.began),
+	})
+	switch {
+	case err != nil:
+		*into = contents{}
+		return fmt.Errorf("revocations can't be asked: %w", err)
+	case revoked:
+		*into = contents{}
+		return refuse(ErrRevoked, "")
+	}
+	return nil
+}
+
+// revoke ends sessions.
+func (m *Manager) revoke(ctx context.Context, ids []identity) error {
+	if m.rules.revocations == nil {
+		return nil
+	}
+	for _, i := range ids {
+		if err := m.rules.revocations.Revoke(ctx, i.id, time.Unix(i.latest, 0)); err != nil {
+			return fmt.Errorf("session can't be revoked: %w", err)
 		}
 	}
-	if n == 0 {
-		return
+	return nil
+}
+
+// RevokeUser ends all sessions of the user that have begun until now, on every device, as
+// [WithRevocations] tells users apart. That includes the session of this request; a login
+// that follows begins one that lasts. The error is that of the [Revocations], or says that
+// there are none.
+func (m *Manager) RevokeUser(ctx context.Context, user string) error {
+	if m.rules.revocations == nil {
+		return usage("RevokeUser needs WithRevocations")
 	}
-	into.sent = true
 	now := m.rules.now()
-	if n == 1 {
-		m.loadOne(ctx, r, values[0], now, into)
-		return
+	longest := max(m.rules.age, maxBrowserAge)
+	if err := m.rules.revocations.RevokeUser(ctx, user, now, now.Add(longest)); err != nil {
+		return fmt.Errorf("the user's sessions can't be revoked: %w", err)
 	}
-	var refused []found
-	var newest time.Time
-	for _, f := range m.loadAll(ctx, values[:n]) {
-		c := contents{sent: true}
-		if f.err == nil {
-			f.err = m.rules.restore(f.rec, now, &c)
+	return nil
+}
+
+// loadNewest is load for several cookies. Of those that are valid the newest counts. Where
+// two are equally new, it is the later in the field: browsers send those that were set
+// first before others.
+func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, refused []refusal, into *contents) {
+	var valid []string
+	var ids []identity
+	now := m.rules.now()
+	for _, value := range values {
+		var c contents
+		var rec Record
+		err := m.loadRecord(ctx, &value, &rec)
+		if err == nil {
+			err = m.restore(ctx, value, rec, now, &c)
 		}
 		switch {
-		case f.err != nil && !IsRefused(f.err):
-			*into = contents{sent: true, failure: loadError(f.err)}
+		case err != nil && !IsRefused(err):
+			*into = contents{failure: loadError(err)}
 			return
-		case f.err != nil:
-			refused = append(refused, f)
-		case into.loaded && f.rec.Saved.Before(newest):
-			into.twins = append(into.twins, f.value)
-		default:
-			c.value, c.twins = f.value, into.twins
-			if into.loaded {
-				c.twins = append(c.twins, into.value)
-			}
-			*into, newest = c, f.rec.Saved
+		case err != nil:
+			refused = append(refused, refusal{value, err})
+			continue
+		case slices.Contains(valid, value):
+			continue // another spelling of the same
+		case !into.loaded || !c.saved.Before(into.saved):
+			*into = c
+			into.value = value
 		}
+		valid, ids = append(valid, value), append(ids, c.endable()...)
+	}
+	if len(valid) > 1 {
+		twins := slices.DeleteFunc(valid, func(value string) bool { return value == into.value })
+		twinIDs := slices.DeleteFunc(ids, func(i identity) bool { return into.identity != nil && i.id == into.identity.id })
+		into.others = &otherCookies{twins: twins, twinIDs: twinIDs}
 	}
 	if len(refused) > 0 && !into.loaded {
 		into.refused = refused[len(refused)-1].err
@@ -133,50 +238,47 @@ func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, in
 	m.reportCookies(ctx, r, refused, into)
 }
 
-// loadOne is load for the only cookie.
-func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, now time.Time, into *contents) {
-	rec, err := m.loadRecord(ctx, value)
-	if err == nil {
-		err = m.rules.restore(rec, now, into)
-	}
-	switch {
-	case err == nil:
-		into.value = value
-	case IsRefused(err):
-		into.refused = err
-		m.reportCookies(ctx, r, []found{{value: value, err: err}}, into)
-	default:
-		into.failure = loadError(err)
-	}
+// A refusal is a cookie that was refused, and why.
+type refusal struct {
+	value string
+	err   error
 }
 
-// loadRecord has the store load a session, unless no cookie of this manager's can be
-// that large.
-func (m *Manager) loadRecord(ctx context.Context, value string) (Record, error) {
+// loadRecord has the store load the session of a cookie. Clients and proxies may have
+// percent-encoded its colons, as npm's cookie package does: value is then made what it
+// was. A store's own value may have such signs in it, too, and so comes first.
+func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (err error) {
+	*rec, err = m.loadValue(ctx, *value)
+	if err == nil || strings.IndexByte(*value, '%') < 0 || !IsRefused(err) {
+		return err
+	}
+	plain := percentColons.Replace(*value)
+	if plain == *value {
+		return err
+	}
+	again, plainErr := m.loadValue(ctx, plain)
+	if plainErr != nil && IsRefused(plainErr) {
+		return err
+	}
+	*value, *rec = plain, again
+	return plainErr
+}
+
+// loadValue has the store load a session, unless no cookie of this manager's can be that
+// large.
+func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) // it may have been larger before
+	limit := max(m.maxCookieSize, MaxCookieSize) * m.chunks // it may have been larger before
 	if size := len(name) + len(value); size > limit {
 		return Record{}, refuseTooLong(size, limit)
 	}
-	if m.own != nil {
-		return m.own.loadUpTo(ctx, name, value, limit)
+	if m.cookies != nil {
+		return m.cookies.loadUpTo(ctx, name, value, limit)
 	}
 	return m.store.Load(ctx, name, value)
 }
 
-// loadAll has the store load several sessions, at once where it can.
-func (m *Manager) loadAll(ctx context.Context, values []string) []found {
-	all := make([]found, len(values))
-	for i, value := range values {
-		all[i].value = value
-		if slices.Contains(values[:i], value) {
-			all[i].err = refuse(ErrMalformed, "the same cookie was sent twice")
-			continue
-		}
-		all[i].rec, all[i].err = m.loadRecord(ctx, value)
-	}
-	return all
-}
+var percentColons = strings.NewReplacer("%3A", ":", "%3a", ":")
 
 func loadError(err error) error { return fmt.Errorf("session can't be loaded: %w", err) }
 
@@ -195,7 +297,7 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 		if err = m.checkSite(ctx, r, &c); err != nil {
 			return cookieChange{vary: vary}, err
 		}
-		asked := c.what == endSession || c.modified
+		asked := c.asked()
 		change, err = m.carryOut(ctx, r, s, how, &c)
 		if err != nil && !asked {
 			m.log(ctx, r, slog.LevelError, "session not renewed", err)
@@ -206,7 +308,7 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 	return change, err
 }
 
-var errFailedResponse = errors.New("cookiestore: the response has a status of 500 or more")
+var errFailedResponse = errors.New("cookiestore: the response has a status of 500 or more, or the handler has panicked")
 
 // checkSite refuses to begin a session in a request from another site to which the
 // browser has added no cookie because it is Lax or Strict.
@@ -247,6 +349,9 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
 			return change, err
 		}
+		if !c.asked() {
+			return cookieChange{}, nil // the other request has seen to it
+		}
 		if err := pause(ctx, conflicts); err != nil {
 			return cookieChange{}, err
 		}
@@ -283,6 +388,9 @@ func pause(ctx context.Context, conflicts int) error {
 // try does what is to be done once. Sessions that were flushed are deleted first:
 // whatever comes then, the visitor is logged out.
 func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
+	if err := m.revoke(ctx, c.leftIDs); err != nil {
+		return cookieChange{}, err
+	}
 	for _, value := range c.left {
 		if err := m.forget(ctx, value, ""); err != nil {
 			return cookieChange{}, err
@@ -306,7 +414,9 @@ func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *end
 
 // keep has the store save a session. If it is too large, flash messages give way.
 func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	change := cookieChange{set: true, age: -1, replaces: c.rec.Cookie, ended: len(c.left) > 0, twins: len(c.left) > 1}
+	change := cookieChange{
+		set: true, age: -1, replaces: c.rec.Cookie, left: c.left, ended: len(c.left) > 0, several: c.several, chunks: c.chunks,
+	}
 	if !c.rec.BrowserClose {
 		change.lasting(c.rec.Saved, c.rec.Expires)
 	}
@@ -324,6 +434,9 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 		if dropped > 0 {
 			m.log(ctx, r, slog.LevelWarn, "flash messages dropped", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
 		}
+		if err := m.revoke(ctx, c.cycled); err != nil {
+			return cookieChange{}, err
+		}
 		s.kept(c, change.value, version)
 		return change, nil
 	}
@@ -335,12 +448,14 @@ func (m *Manager) write(ctx context.Context, c *closing, change *cookieChange) (
 	defer line.free()
 	line.b = append(append(line.b, m.cookie.Name...), '=')
 	start := len(line.b)
-	room := m.jar.room(change)
+	var space [maxTimes]byte
+	times := appendTimes(space[:0], change)
+	room := m.jar.room(len(times))
 	if m.signing != nil { // it writes base64 and colons, and no copy is needed
 		line.b, err = m.signing.appendValue(line.b, m.cookie.Name, c.data.b, c.rec.Saved, room)
 	} else {
 		var value string
-		c.rec.Data, c.rec.Limit, c.rec.Overhead = string(c.data.b), room.limit, room.overhead
+		c.rec.Data, c.rec.Limit, c.rec.Overhead, c.rec.single = string(c.data.b), room.limit, room.overhead, room.single
 		value, version, err = m.store.Save(ctx, m.cookie.Name, c.rec)
 		line.b = append(line.b, value...)
 		if err == nil {
@@ -351,7 +466,12 @@ func (m *Manager) write(ctx context.Context, c *closing, change *cookieChange) (
 		return "", err
 	}
 	end := len(line.b)
-	line.b = append(appendTimes(line.b, change), m.jar.attributes...)
+	if room.needsChunks(line.b[start:]) {
+		change.cut(string(line.b[start:]), room)
+		c.chunks |= change.chunks
+		return version, nil
+	}
+	line.b = append(append(line.b, times...), m.jar.attributes...)
 	change.line = string(line.b)
 	change.value = change.line[start:end]
 	return version, nil
@@ -369,8 +489,8 @@ func (m *Manager) forget(ctx context.Context, value, version string) error {
 func (m *Manager) ended(s *Session, c *closing) cookieChange {
 	s.kept(c, "", "")
 	return cookieChange{
-		set: true, replaces: c.rec.Cookie, line: deletion(&m.cookie), expires: time.Unix(0, 0),
-		ended: true, twins: len(c.twins) > 0 || len(c.left) > 1,
+		set: true, replaces: c.rec.Cookie, left: c.left, line: deletion(&m.cookie), expires: time.Unix(0, 0),
+		ended: true, several: c.several, chunks: c.chunks,
 	}
 }
 

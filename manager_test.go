@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -65,6 +66,28 @@ func TestOptionsThatContradict(t *testing.T) {
 		{"a renewal of more", options{cookiestore.WithRenewal(1.1)}, "between 0 and 1"},
 		{"a renewal in seconds", options{cookiestore.WithRenewal(3600)}, "between 0 and 1"},
 		{"a negative renewal", options{cookiestore.WithRenewal(-0.5)}, "between 0 and 1"},
+		{"a domain with a dot behind it", options{cookiestore.WithDomain("example.org.")}, `Domain "example.org." ends with a dot`},
+		{"a top-level domain", options{cookiestore.WithDomain("org")}, `Domain "org" has no dot in it`},
+		{"a top-level domain with a dot before it", options{cookiestore.WithDomain(".org")}, `Domain ".org" has no dot in it`},
+		{"localhost", options{cookiestore.WithDomain("Localhost")}, ""},
+		{"a path with a blank before it", options{cookiestore.WithPath(" /app")}, "does not begin with a slash"},
+		{"a path with a blank behind it", options{cookiestore.WithPath("/app ")}, `Path "/app " ends with a blank`},
+		{"a path as long as browsers take", options{cookiestore.WithPath("/" + strings.Repeat("p", 1023))}, ""},
+		{"a path that is too long", options{cookiestore.WithPath("/" + strings.Repeat("p", 1024))}, "Path has 1025 bytes, and browsers ignore one of over 1024"},
+		{"former scopes", options{cookiestore.WithFormerScope("", "/old"), cookiestore.WithFormerScope("example.org", "/")}, ""},
+		{"a former domain with a dot behind it", options{cookiestore.WithFormerScope("", "/"), cookiestore.WithFormerScope("example.org.", "/")}, "ends with a dot"},
+		{"a former domain that is none", options{cookiestore.WithFormerScope("exa mple.org", "/")}, "invalid Cookie.Domain"},
+		{"no former path", options{cookiestore.WithFormerScope("example.org", "")}, "does not begin with a slash"},
+		{"a former path with a semicolon", options{cookiestore.WithFormerScope("", "/a;b")}, "in Cookie.Path"},
+		{"__Host- with a former domain", options{cookiestore.WithName("__Host-s"), cookiestore.WithFormerScope("example.org", "/")}, "allows no Domain"},
+		{"__Host- with a former path", options{cookiestore.WithName("__Host-s"), cookiestore.WithFormerScope("", "/app")}, `needs the Path "/"`},
+		{"no room for a cookie", options{cookiestore.WithMaxCookieSize(0)}, "the maximum cookie size is not positive"},
+		{"no room for a value", options{cookiestore.WithMaxCookieSize(109)}, "its name and attributes take 109 bytes of 109, which leaves no room for a value"},
+		{"room for a byte", options{cookiestore.WithMaxCookieSize(110)}, ""},
+		{"a lifetime under a second", options{cookiestore.WithLifetime(time.Second - 1)}, "the lifetime is under a second"},
+		{"a lifetime of a second", options{cookiestore.WithLifetime(time.Second)}, ""},
+		{"a negative buffer", options{cookiestore.WithBuffer(-1)}, "the buffer is negative"},
+		{"a renewal that is not a number", options{cookiestore.WithRenewal(math.NaN())}, "between 0 and 1"},
 		{"no clock", options{cookiestore.WithClock(nil)}, "the clock is nil"},
 		{"no error handler", options{cookiestore.WithErrorHandler(nil)}, "the error handler is nil"},
 	} {
@@ -150,6 +173,7 @@ func TestLoadAndSaveWithoutMiddleware(t *testing.T) {
 		{"a=1; sessionid=" + cookie.Value + "; b=2"},
 		{"a=1", "sessionid=" + cookie.Value},
 		{"sessionid=bad;sessionid=" + cookie.Value},
+		{strings.Repeat("sessionid=bad; ", 20) + "sessionid=" + cookie.Value},
 		{`sessionid="` + cookie.Value + `"`},
 		{"sessionid =\t" + cookie.Value},
 		{"sessionid=" + strings.ReplaceAll(cookie.Value, ":", "%3A")},
@@ -161,9 +185,13 @@ func TestLoadAndSaveWithoutMiddleware(t *testing.T) {
 		require.Equal(t, 1, s.Get("n"), header)
 		require.NoError(t, s.Refused())
 	}
+	var eightBad string
+	for i := range 8 {
+		eightBad += fmt.Sprintf("sessionid=bad%d; ", i)
+	}
 	for _, header := range []string{
 		"Sessionid=" + cookie.Value, "xsessionid=" + cookie.Value, `sessionid=""` + cookie.Value + `""`, `sessionid="` + cookie.Value,
-		strings.Repeat("sessionid=bad; ", 8) + "sessionid=" + cookie.Value, // only so many are tried
+		eightBad + "sessionid=" + cookie.Value, // only so many are tried
 	} {
 		s, err = m.Load(t.Context(), header)
 		require.NoError(t, err)
@@ -664,5 +692,132 @@ func TestExpiresIsAnHTTPDate(t *testing.T) {
 		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		want := now.Add(14 * 24 * time.Hour).UTC().Format(http.TimeFormat)
 		require.Contains(t, w.Header().Get("Set-Cookie"), "; Expires="+want+"; Max-Age=1209600; ")
+	}
+}
+
+// Manager.Save inside of the middleware takes its place; what is changed afterwards is
+// saved by the middleware, in place of what was.
+func TestManagerInTheMiddleware(t *testing.T) {
+	for kind, store := range bothKinds(t) {
+		for _, test := range []struct {
+			name  string
+			after func(s *cookiestore.Session)
+			want  any
+			ended bool
+		}{
+			{"nothing is changed afterwards", func(*cookiestore.Session) {}, 1, false},
+			{"it is read", func(s *cookiestore.Session) { s.Get("n") }, 1, false},
+			{"it is changed", func(s *cookiestore.Session) { s.Set("n", 2) }, 2, false},
+			{"it is flushed", (*cookiestore.Session).Flush, nil, true},
+			{"it is emptied, and set again", func(s *cookiestore.Session) { s.Clear(); s.Set("n", 4) }, 4, false},
+			{"another begins", func(s *cookiestore.Session) { s.Flush(); s.Set("n", 3) }, 3, false},
+		} {
+			t.Run(test.name+", "+kind, func(t *testing.T) {
+				v := newVisitor(t, store)
+				m := must(cookiestore.NewManager(store))
+				v.serve(m.Handler, false)
+				resp := v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+					s.Set("n", 1)
+					cookies, err := m.Save(r.Context(), s)
+					assert.NoError(t, err)
+					assert.Len(t, cookies, 1)
+					assert.False(t, s.Modified())
+					http.SetCookie(w, cookies[0])
+					http.SetCookie(w, &http.Cookie{Name: "theirs", Value: "1"})
+					test.after(s)
+				})
+				var mine []*http.Cookie
+				for _, c := range resp.Cookies() {
+					if c.Name == "sessionid" {
+						mine = append(mine, c)
+					}
+				}
+				require.Len(t, mine, 1)
+				require.Len(t, resp.Cookies(), 2)
+				require.Equal(t, test.ended, mine[0].MaxAge < 0)
+				require.Equal(t, []string{"private"}, resp.Header["Cache-Control"])
+				require.Empty(t, v.log.String())
+				v.cookie = "sessionid=" + mine[0].Value
+				require.Equal(t, test.want, v.value("n"))
+			})
+		}
+	}
+}
+
+// The rules are those of the manager that saves, whichever has loaded the session.
+func TestSaveByAnotherManager(t *testing.T) {
+	clock := newClock()
+	store := newStore(t)
+	loader := must(cookiestore.NewManager(store, clock.option(), quiet))
+	saver := must(cookiestore.NewManager(store, clock.option(), quiet, cookiestore.WithMaxAge(time.Hour), cookiestore.WithLifetime(2*time.Hour)))
+	s, err := loader.Load(t.Context(), begin(t, store, clock.time().Add(-90*time.Minute), `{"a":1}`))
+	require.NoError(t, err)
+	s.Set("a", 2)
+	cookie, err := saveOne(t.Context(), saver, s)
+	require.NoError(t, err)
+	require.Equal(t, 1800, cookie.MaxAge, "it began an hour and a half ago")
+	require.Equal(t, 30*time.Minute, s.ExpiryAge(), "its rules are the session's from now on")
+
+	// What is due is due by the saver's options.
+	every := must(cookiestore.NewManager(store, clock.option(), quiet, cookiestore.WithSaveEveryRequest()))
+	s, err = loader.Load(t.Context(), "sessionid="+cookie.Value)
+	require.NoError(t, err)
+	cookie, err = saveOne(t.Context(), loader, s)
+	require.NoError(t, err)
+	require.Nil(t, cookie)
+	cookie, err = saveOne(t.Context(), every, s)
+	require.NoError(t, err)
+	require.Equal(t, 14*24*60*60, cookie.MaxAge)
+
+	// A second later it is not: another request may have saved it meanwhile.
+	s, err = loader.Load(t.Context(), "sessionid="+cookie.Value)
+	require.NoError(t, err)
+	clock.add(time.Second + 1)
+	cookie, err = saveOne(t.Context(), every, s)
+	require.NoError(t, err)
+	require.Nil(t, cookie)
+}
+
+// What Manager.Save deletes in other scopes stays deleted when more is changed afterwards.
+func TestManagerInTheMiddlewareWithFormerScopes(t *testing.T) {
+	store := newStore(t)
+	options := []cookiestore.Option{cookiestore.WithDomain("example.org"), cookiestore.WithFormerScope("", "/app")}
+	v := newVisitor(t, store)
+	m := must(cookiestore.NewManager(store, append(options, cookiestore.WithLogger(logTo(v.log)))...))
+	v.serve(m.Handler, false)
+	v.cookie = begin(t, store, time.Now(), `{"n":0}`)
+	resp := v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+		s.Flush()
+		s.Set("n", 1)
+		cookies, err := m.Save(r.Context(), s)
+		assert.NoError(t, err)
+		assert.Len(t, cookies, 3)
+		for _, c := range cookies {
+			http.SetCookie(w, c)
+		}
+		s.Set("n", 2)
+	})
+	require.Empty(t, v.log.String())
+	var got []string
+	for _, c := range resp.Cookies() {
+		got = append(got, fmt.Sprint(c.Domain, c.Path, " ", c.MaxAge > 0))
+	}
+	require.Equal(t, []string{"/ false", "/app false", "example.org/ true"}, got)
+
+	// What the handler sets by itself is another matter.
+	for name, line := range map[string]string{
+		"another value":    "sessionid=mine; Path=/; Domain=example.org",
+		"its own deletion": "sessionid=; Path=/; Domain=example.org; Max-Age=0",
+		"another scope":    "sessionid=mine; Path=/",
+		"no cookie":        "sessionid",
+	} {
+		v := newVisitor(t, store, options...)
+		v.cookie = begin(t, store, time.Now(), `{"n":0}`)
+		resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			w.Header().Add("Set-Cookie", line)
+			s.Set("n", 1)
+		})
+		require.Len(t, resp.Header["Set-Cookie"], 2, name)
+		require.Contains(t, v.log.String(), "session cookie set twice", name)
 	}
 }

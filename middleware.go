@@ -71,22 +71,17 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		}
 		x := &exchange{inner: w, manager: m, parent: parent, cookies: r.Header["Cookie"]}
 		x.session.host, x.session.rules = x, &m.rules
-		if m.hasOptionalSaves() {
+		if m.optional || m.signing.signsAnew() {
 			x.came = m.rules.now().UnixNano()
 		}
 		if m.buffer > 0 {
-			x.back = new(heldBack)
+			x.extra().back = new(heldBack)
 		}
 		x.request = r.WithContext((*exchangeContext)(x))
 		defer x.leave(r)
 		next.ServeHTTP(x, x.request)
 		x.finish()
 	})
-}
-
-// hasOptionalSaves reports whether sessions may be saved that no handler has changed.
-func (m *Manager) hasOptionalSaves() bool {
-	return m.everyRequest || m.rules.renewal > 0 || m.signing == nil || m.signing.signsAnew()
 }
 
 // FromContext returns the session in r.Context(), the context of the request that
@@ -163,6 +158,8 @@ func (c *exchangeContext) Value(key any) any {
 
 // hold gives the session to a handler: the response depends on the cookie then.
 func (c *exchangeContext) hold() *Session {
-	c.held.Store(true)
+	if !c.held.CompareAndSwap(notHeld, held) && c.held.Load() == heldLate {
+		c.session.closeLate()
+	}
 	return &c.session
 }

@@ -258,6 +258,14 @@ func TestServerSentEvents(t *testing.T) {
 
 func TestHijack(t *testing.T) {
 	v := newVisitor(t, newStore(t))
+	returned := make(chan struct{})
+	v.serve(func(next http.Handler) http.Handler {
+		served := cookiestore.Middleware(v.store, cookiestore.WithLogger(slog.New(slog.NewTextHandler(v.log, nil))))(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(returned)
+			served.ServeHTTP(w, r)
+		})
+	}, false)
 	v.handler = func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 		s.Set("a", 1)
 		conn, rw, err := w.(http.Hijacker).Hijack()
@@ -291,6 +299,7 @@ func TestHijack(t *testing.T) {
 	require.Equal(t, "hello\n", line)
 	_, err = from.ReadByte()
 	require.ErrorIs(t, err, io.EOF)
+	<-returned // what came too late is logged then
 	require.Contains(t, v.log.String(), `session key \"late\" is not saved`)
 }
 

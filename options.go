@@ -16,10 +16,12 @@ type settings struct {
 	cookie        http.Cookie // without value and times
 	former        []scope     // where the cookie may also be, from before
 	maxCookieSize int
+	chunks        int // at most
 	rules         policy
 	everyRequest  bool
 	buffer        int
 	noCrossSite   bool
+	revokes       bool // WithRevocations was given
 	logger        *slog.Logger
 	onError       func(http.ResponseWriter, *http.Request, error)
 }
@@ -34,6 +36,7 @@ func defaultSettings() settings {
 			SameSite: http.SameSiteLaxMode,
 		},
 		maxCookieSize: MaxCookieSize,
+		chunks:        1,
 		rules:         defaultPolicy,
 		onError:       replyFailed,
 	}
@@ -91,6 +94,22 @@ func WithPartitioned() Option { return func(o *settings) { o.cookie.Partitioned 
 // proxy_buffer_size, 4 or 8 KiB. Default: [MaxCookieSize].
 func WithMaxCookieSize(n int) Option { return func(o *settings) { o.maxCookieSize = n } }
 
+// WithChunks lets a session take up to n cookies, if it is too large for one: the cookie
+// itself and NAME-1, NAME-2 and so on, each within [WithMaxCookieSize]. There is one
+// signature or ciphertext over the whole, and what isn't complete and of one save is
+// refused. Cookies that are no longer needed are deleted. All cookies NAME-1 to NAME-7
+// that have the form of a chunk are the session's.
+//
+// A session is compressed as well as the store can to stay in one cookie, if the store
+// compresses at all: the time is less than that of sending more with each request.
+//
+// Each chunk makes each request of the visitor larger by up to 4 KiB, and servers and
+// proxies limit the size of all header fields together, some to 8 KiB: two or three are
+// as much as most sites should use. See docs/large-sessions.md. To make n smaller logs
+// out those whose sessions need more; at 1, chunks are not looked at. Default: 1; at
+// most 8.
+func WithChunks(n int) Option { return func(o *settings) { o.chunks = n } }
+
 // WithMaxAge sets how long a session lasts after it was saved, unless
 // [Session.SetExpiry] says otherwise. Fractions of a second are cut off. Browsers
 // keep no cookie for more than 400 days. It is Django's SESSION_COOKIE_AGE.
@@ -121,6 +140,24 @@ func WithRenewal(part float64) Option { return func(o *settings) { o.rules.renew
 // session from before this option counts from when it was last saved.
 // [Session.Flush] begins a new one. Default: 0, no cap; at least a second.
 func WithLifetime(d time.Duration) Option { return func(o *settings) { o.rules.lifetime = d } }
+
+// WithRevocations ends sessions before they expire. Each session gets an ID and the time
+// at which it began, both new with [Session.CycleKey] and [Session.Flush] and moved by no
+// save, in the session under "_session_id". When a session is loaded, r is asked, and one
+// that was ended is refused with [ErrRevoked]: the visitor gets a new one. Flush ends the
+// session for every copy of its cookie, in a cookie store, too, and CycleKey its copies
+// from before. All sessions of a user are ended by [Manager.RevokeUser].
+//
+// The userKey is the dictionary key whose value says whose session it is, a string or a
+// number: Django's is "_auth_user_id". "" is for sites whose sessions belong to nobody.
+//
+// If r can't be asked, the request fails, through [WithErrorHandler]; if it can't be told,
+// Flush and CycleKey do. See [WithStaleAnswers] and [AcceptUnanswered] for the other ways.
+// A session from before this option counts as begun when it was last saved then, and its
+// ID is a hash of its cookie. Default: none, so that a copy of a cookie works until it expires.
+func WithRevocations(r Revocations, userKey string) Option {
+	return func(o *settings) { o.rules.revocations, o.rules.userKey, o.revokes = r, userKey, true }
+}
 
 // WithClockSkew sets how far in the future a session may have been saved, by a
 // server whose clock is ahead. Default: one minute.
@@ -177,18 +214,15 @@ func (o *settings) check() error {
 	host := strings.HasPrefix(lower, "__host-")
 	script := strings.HasPrefix(lower, "__http-") || strings.HasPrefix(lower, "__host-http-")
 	secure := strings.HasPrefix(lower, "__secure-") || host || script
-	probe := *c
-	probe.Value = "v"
 	for _, rule := range []struct {
 		broken bool
 		what   string
 	}{
 		{secure && !c.Secure, "its prefix needs Secure"},
 		{script && !c.HttpOnly, "its prefix needs HttpOnly"},
-		{host && c.Domain != "", fmt.Sprintf("the prefix __Host- allows no Domain, and it is %q", c.Domain)},
-		{host && c.Path != "/", fmt.Sprintf(`the prefix __Host- needs the Path "/", and it is %q`, c.Path)},
 		{c.SameSite == http.SameSiteNoneMode && !c.Secure, "SameSite=None needs Secure"},
 		{c.Partitioned && !c.Secure, "Partitioned needs Secure"},
+		{o.chunks < 1 || o.chunks > maxChunks, fmt.Sprintf("WithChunks takes 1 to %d, and got %d", maxChunks, o.chunks)},
 		{o.maxCookieSize < 1, "the maximum cookie size is not positive"},
 		{o.rules.age <= 0, "the maximum age is under a second"},
 		{o.rules.lifetime < 0, "the lifetime is negative"},
@@ -196,6 +230,7 @@ func (o *settings) check() error {
 		{o.rules.skew < 0, "the clock skew is negative"},
 		{!(o.rules.renewal >= 0 && o.rules.renewal <= 1), "the renewal is not a part between 0 and 1"},
 		{o.rules.now == nil, "the clock is nil"},
+		{o.revokes && isNil(o.rules.revocations), "the revocations are nil"},
 		{o.buffer < 0, "the buffer is negative"},
 		{o.onError == nil, "the error handler is nil"},
 	} {
@@ -204,15 +239,28 @@ func (o *settings) check() error {
 		}
 	}
 	for _, s := range append([]scope{{domain: c.Domain, path: c.Path}}, o.former...) {
-		if what := s.fault(); what != "" {
+		what := s.fault()
+		switch {
+		case what != "":
+		case host && s.domain != "":
+			what = fmt.Sprintf("the prefix __Host- allows no Domain, and it is %q", s.domain)
+		case host && s.path != "/":
+			what = fmt.Sprintf(`the prefix __Host- needs the Path "/", and it is %q`, s.path)
+		}
+		if what != "" {
 			return usage(fmt.Sprintf("cookie %q: %s", c.Name, what))
 		}
-	}
-	if err := probe.Valid(); err != nil {
-		return &cookieError{class: usageError, detail: fmt.Sprintf("cookie %q: %v", c.Name, err), cause: err}
+		probe := *c
+		probe.Value, probe.Domain, probe.Path = "v", s.domain, s.path
+		if err := probe.Valid(); err != nil {
+			return &cookieError{class: usageError, detail: fmt.Sprintf("cookie %q: %v", c.Name, err), cause: err}
+		}
 	}
 	if fixed := len(c.Name) + len("=") + maxTimes + len(attributesOf(c)); fixed >= o.maxCookieSize {
 		return usage(fmt.Sprintf("cookie %q: its name and attributes take %d bytes of %d, which leaves no room for a value",
+			c.Name, fixed, o.maxCookieSize))
+	} else if left := o.maxCookieSize - fixed; o.chunks > 1 && o.chunks*pieceSize(left) < left {
+		return usage(fmt.Sprintf("cookie %q: its name and attributes take %d bytes of %d, which leaves no room for chunks",
 			c.Name, fixed, o.maxCookieSize))
 	}
 	return nil

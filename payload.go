@@ -67,13 +67,26 @@ func checkReadable(data []byte, limit int) error {
 // tooLarge says why a session doesn't fit in a cookie, and what to take out.
 func tooLarge(size int, room space, data []byte) error {
 	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
-		"cookie would have %d bytes with its name and attributes, and the limit is %d; %s", size+room.overhead, room.limit, largest(string(data)))}
+		"cookie would have %d bytes with its name and attributes, and the limit is %d%s; %s",
+		size+room.overhead, room.limit, room.inChunks(), largest(string(data)))}
 }
 
-// space is what a cookie may take: a number of bytes, some of which are taken already.
-type space struct{ limit, overhead int }
+// space is what a session's cookies may take: a number of bytes, some of which are taken
+// already.
+type space struct {
+	limit, overhead int
+	single          int // the bytes of a value that one cookie takes; 0 if there is only one
+}
 
 func (s space) fits(size int) bool { return s.overhead+size <= s.limit }
+
+// fitsOne reports whether so many bytes fit in one cookie.
+func (s space) fitsOne(size int) bool {
+	if s.single > 0 {
+		return size <= s.single
+	}
+	return s.fits(size)
+}
 
 // largest names the keys that take the most room.
 func largest(data string) string {

@@ -39,7 +39,8 @@ func shortened(text string) string {
 
 // reportCookies writes at most one line about what was wrong with the visitor's
 // cookies: those that were refused, and that there was more than one valid one.
-func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []found, c *contents) {
+func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []refusal, c *contents) {
+	twins := len(c.other().twins)
 	if len(refused) > 0 {
 		last := refused[len(refused)-1]
 		level := slog.LevelWarn
@@ -48,8 +49,8 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 		}
 		level, unsaid := m.reports.level(level, last.value, m.rules.now())
 		attrs := []slog.Attr{slog.Int("refused", len(refused))}
-		if len(c.twins) > 0 {
-			attrs = append(attrs, slog.Int("valid", 1+len(c.twins)))
+		if twins > 0 {
+			attrs = append(attrs, slog.Int("valid", 1+twins))
 		}
 		if unsaid > 0 {
 			attrs = append(attrs, slog.Int("unreported", unsaid))
@@ -57,10 +58,10 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 		m.log(ctx, r, level, "session cookie refused", last.err, attrs...)
 		return
 	}
-	if len(c.twins) > 0 {
+	if twins > 0 {
 		level, _ := m.reports.level(slog.LevelWarn, c.value, m.rules.now())
 		m.log(ctx, r, level, "several session cookies", fmt.Errorf(
-			"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+len(c.twins)))
+			"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+twins))
 	}
 }
 

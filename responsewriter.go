@@ -27,18 +27,49 @@ type exchange struct {
 	cookies []string        // its Cookie fields, as they came
 	came    int64           // when it came, in Unix nanoseconds, if the session may be renewed
 	session Session
-	held    atomic.Bool // a handler has got hold of the session
+	extras  atomic.Pointer[extras]
 
+	held  atomic.Uint32 // by a handler: notHeld...
+	left  atomic.Bool   // the handler is gone, one way or the other
+	phase phase
+	known bool // the header as it came has been noted
+	set   bool // a cookie was added to it
+	gone  bool // the handler has returned, and has not panicked
+}
+
+// Whether a handler has got hold of the session.
+const (
+	notHeld uint32 = iota
+	held
+	heldLate // not before the response began
+)
+
+// A phase is how far a response has got.
+type phase uint8
+
+const (
+	waiting phase = iota
+	saving        // and if that panicked, it stays so
+	begun         // the header has been decided on
+)
+
+// extras are what few requests need.
+type extras struct {
 	before http.Header // as it was when the request came
-	known  bool        // before has been filled in
-	begun  bool        // the header has been decided on
-	set    bool        // and has a cookie in it
 	failed error       // why the answer is the error handler's
 	told   bool        // the error handler has been called
-	gone   bool        // the handler has returned
+	back   *heldBack   // nil without a buffer
+	late   lateUses
+	lateMu sync.Mutex
+}
 
-	back *heldBack // nil without a buffer
-	late atomic.Pointer[lateUses]
+// extra returns the extras, to be changed.
+func (x *exchange) extra() *extras {
+	if e := x.extras.Load(); e != nil {
+		return e
+	}
+	x.extras.CompareAndSwap(nil, new(extras))
+	return x.extras.Load()
 }
 
 // heldBack is a response that has not begun: see [WithBuffer].
@@ -49,11 +80,10 @@ type heldBack struct {
 
 // lateUses counts what came after the first byte.
 type lateUses struct {
-	mu       sync.Mutex
-	loaded   bool
-	changes  int
-	keys     []string // the first of them
-	reported bool
+	loaded  bool
+	failure error // of the store, when it was loaded
+	changes int
+	keys    []string // the first of them
 }
 
 // maxLateKeys is how many keys of late changes are named.
@@ -63,43 +93,54 @@ func (x *exchange) load(into *contents) {
 	x.manager.load(x.parent, x.request, x.cookies, into)
 }
 
-// late notes what a handler does after the first byte, to be logged when it returns,
-// or at once where it has.
-func (x *exchange) lateUse(what lateUse, key string) {
-	x.late.CompareAndSwap(nil, new(lateUses))
-	late := x.late.Load()
-	late.mu.Lock()
-	if what == lateLoad {
-		late.loaded = true
-	} else {
+// lateLoad notes that a handler first uses the session after the first byte, to be
+// logged when it has returned.
+func (x *exchange) lateLoad(failure error) {
+	x.lateUse(func(late *lateUses) { late.loaded, late.failure = true, failure })
+}
+
+// lateChange notes a change after the first byte.
+func (x *exchange) lateChange(key string) {
+	x.lateUse(func(late *lateUses) {
 		late.changes++
 		if len(late.keys) < maxLateKeys {
 			late.keys = append(late.keys, key)
 		}
-	}
-	reported := late.reported
-	late.mu.Unlock()
-	if reported && what == lateChange {
-		x.logLateChanges(1, []string{key})
+	})
+}
+
+func (x *exchange) lateUse(note func(*lateUses)) {
+	e := x.extra()
+	e.lateMu.Lock()
+	note(&e.late)
+	e.lateMu.Unlock()
+	if x.left.Load() {
+		x.reportLate(e)
 	}
 }
 
-// reportLate writes a line about each kind of what came too late.
-func (x *exchange) reportLate(late *lateUses) {
-	late.mu.Lock()
-	loaded, changes, keys := late.loaded, late.changes, late.keys
-	late.reported = true
-	late.mu.Unlock()
-	if loaded {
-		err := errors.New("cookiestore: it is not renewed, and an error could not be shown: render the page into a buffer first, or see WithBuffer")
-		if failure := x.session.closingErr(); failure != nil {
-			err = failure
-		}
-		x.log(slog.LevelError, "session first used after the response began", err)
+// reportLate writes a line about each kind of what came too late since the last time.
+func (x *exchange) reportLate(e *extras) {
+	e.lateMu.Lock()
+	late := e.late
+	e.late = lateUses{}
+	e.lateMu.Unlock()
+	if late.loaded {
+		x.logLateLoad(late.failure)
 	}
-	if changes > 0 {
-		x.logLateChanges(changes, keys)
+	if late.changes > 0 {
+		x.logLateChanges(late.changes, late.keys)
 	}
+}
+
+var errLateLoad = errors.New("cookiestore: it is not renewed, and an error could not be shown: render the page into a buffer first, or see WithBuffer")
+
+func (x *exchange) logLateLoad(failure error) {
+	level, err := slog.LevelWarn, errLateLoad
+	if failure != nil {
+		level, err = slog.LevelError, failure
+	}
+	x.log(level, "session first used after the response began", err)
 }
 
 func (x *exchange) logLateChanges(changes int, keys []string) {
@@ -125,7 +166,7 @@ func (x *exchange) snapshot() http.Header {
 	if !x.known {
 		x.known = true
 		if len(h) > 0 {
-			x.before = h.Clone()
+			x.extra().before = h.Clone()
 		}
 	}
 	return h
@@ -134,68 +175,96 @@ func (x *exchange) snapshot() http.Header {
 // begin saves the session before the first byte of a response with that status.
 // It returns why the handler's output is to be dropped.
 func (x *exchange) begin(status int) error {
-	if x.begun {
-		return x.failed
+	if x.phase != waiting {
+		return x.failure()
 	}
-	x.begun = true
-	x.failed = errStorePanicked // unless it returns
-	x.failed = x.save(status)
+	x.phase = saving
+	err := x.save(status)
+	x.phase = begun
 	switch {
-	case x.failed == nil:
+	case err == nil:
 		return nil
 	case status >= http.StatusInternalServerError:
-		x.log(slog.LevelError, "session not loaded or not deleted", x.failed)
-		x.failed = nil
+		x.log(slog.LevelError, "session not loaded or not deleted", err)
 		return nil
 	case status >= http.StatusBadRequest && x.session.toldWhy():
-		x.log(slog.LevelError, "session not saved", x.failed)
-		x.failed = nil
+		x.log(slog.LevelError, "session not saved", err)
 		return nil
 	}
-	x.reply()
-	return x.failed
+	x.reply(err)
+	return err
+}
+
+// failure returns why the handler's output is dropped.
+func (x *exchange) failure() error {
+	if x.phase == saving {
+		return errStorePanicked
+	}
+	if e := x.extras.Load(); e != nil {
+		return e.failed
+	}
+	return nil
 }
 
 // save saves the session, and adds the fields that say so to the header.
 func (x *exchange) save(status int) error {
 	m := x.manager
+	if x.isUntouched() {
+		return nil
+	}
 	h := x.snapshot()
 	how := ending{rules: &m.rules, came: x.came, every: m.everyRequest, failed: status >= http.StatusInternalServerError, final: true}
-	how.optional = x.came != 0 && status < http.StatusBadRequest && !m.jar.isSetIn(h) && !isShared(h)
+	setsIt := len(h) > 0 && m.jar.isSetIn(h)
+	if setsIt {
+		keepPrivate(h)
+	}
+	how.optional = x.came != 0 && status < http.StatusBadRequest && !setsIt && !mayBeShared(h)
 	change, err := m.save(x.parent, x.request, &x.session, &how)
-	if change.vary || x.held.Load() {
+	x.set = err == nil && change.set
+	if x.set {
+		if m.jar.takeBack(h, &change) {
+			x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
+		}
+		keepPrivate(h)
+	}
+	if change.vary || x.held.Load() == held {
 		vary(h)
 	}
-	if err != nil || !change.set {
-		return err
+	if x.set {
+		m.jar.setIn(h, &change)
 	}
-	if m.jar.takeBack(h, change.replaces) {
-		x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
+	return err
+}
+
+// isUntouched closes a session that nobody has got hold of, and reports whether it is
+// one. There is nothing to save then; but a handler may set the cookie itself.
+func (x *exchange) isUntouched() bool {
+	m := x.manager
+	if m.everyRequest || !x.held.CompareAndSwap(notHeld, heldLate) {
+		return false
 	}
-	x.set = true
-	keepPrivate(h)
-	h["Set-Cookie"] = append(h["Set-Cookie"], change.line)
-	for _, other := range m.jar.deletions(&change) {
-		h["Set-Cookie"] = append(h["Set-Cookie"], deletion(&other))
+	if h := x.inner.Header(); len(h) > 0 && m.jar.isSetIn(h) {
+		keepPrivate(h)
 	}
-	return nil
+	return true
 }
 
 // finish is what remains to be done when the handler returns.
 func (x *exchange) finish() {
-	if !x.begun && x.session.isUsed() && hasWritten(x.inner) {
-		x.begun = true
+	x.gone = true
+	if x.phase == waiting && x.manager.buffer == 0 && x.isUntouched() {
+		x.phase = begun // most requests
+		return
+	}
+	if x.phase == waiting && x.session.isUsed() && hasWritten(x.inner) {
+		x.phase = begun
 		x.log(slog.LevelError, "response written past the middleware", errors.New(
 			"cookiestore: the session is not saved: let the handler write to the ResponseWriter that it was given"))
 	}
 	x.release()
-	if x.failed != nil && !x.told {
-		x.reply() // the store panicked, and somebody has recovered
+	if x.phase == saving && !x.extra().told {
+		x.reply(errStorePanicked) // and somebody has recovered
 	}
-	if late := x.late.Load(); late != nil {
-		x.reportLate(late)
-	}
-	x.gone = true
 }
 
 // leave is what must happen however the handler returns. What it has flushed stays
@@ -209,18 +278,23 @@ func (x *exchange) leave(r *http.Request) {
 	if pattern := x.request.Pattern; pattern != r.Pattern {
 		r.Pattern = pattern
 	}
-	if !x.gone && !x.begun && x.session.isUsed() {
+	if !x.gone && x.phase == waiting && x.session.isUsed() {
 		x.begin(http.StatusInternalServerError)
+	}
+	x.left.Store(true)
+	if e := x.extras.Load(); e != nil {
+		x.reportLate(e)
 	}
 }
 
 // reply logs the failure and answers in place of the handler. Nothing is left of what
 // the handler has said of its own answer.
-func (x *exchange) reply() {
-	x.told = true
+func (x *exchange) reply(err error) {
+	e := x.extra()
+	e.told, e.failed = true, err
 	h := x.inner.Header()
 	clear(h)
-	maps.Copy(h, x.before)
+	maps.Copy(h, e.before)
 	vary(h)
 	w := &replyWriter{ResponseWriter: x.inner}
 	defer func() {
@@ -228,8 +302,8 @@ func (x *exchange) reply() {
 			x.inner.WriteHeader(http.StatusInternalServerError)
 		}
 	}()
-	x.log(slog.LevelError, "session not saved", x.failed)
-	x.manager.onError(w, x.request, x.failed)
+	x.log(slog.LevelError, "session not saved", err)
+	x.manager.onError(w, x.request, err)
 }
 
 // replyWriter notes whether the error handler has answered.
@@ -258,11 +332,11 @@ func (x *exchange) Header() http.Header { return x.snapshot() }
 func (x *exchange) WriteHeader(status int) {
 	informational := 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
 	switch {
-	case informational && !x.begun:
+	case informational && x.phase == waiting:
 		x.inner.WriteHeader(status)
 	case x.holdsBack():
-		if x.back.status == 0 {
-			x.back.status = status
+		if back := x.extra().back; back.status == 0 {
+			back.status = status
 		}
 	case x.begin(status) == nil:
 		x.inner.WriteHeader(status)
@@ -271,9 +345,11 @@ func (x *exchange) WriteHeader(status int) {
 
 // Write saves the session before the first byte.
 func (x *exchange) Write(p []byte) (int, error) {
-	if x.holdsBack() && len(x.back.body)+len(p) <= x.manager.buffer {
-		x.back.body = append(x.back.body, p...)
-		return len(p), nil
+	if x.holdsBack() {
+		if back := x.extra().back; len(back.body)+len(p) <= x.manager.buffer {
+			back.body = append(back.body, p...)
+			return len(p), nil
+		}
 	}
 	if err := x.release(); err != nil {
 		return 0, err
@@ -293,19 +369,18 @@ func (x *exchange) WriteString(s string) (int, error) {
 }
 
 // holdsBack reports whether the response is still held back: see [WithBuffer].
-func (x *exchange) holdsBack() bool { return x.back != nil && !x.begun }
+func (x *exchange) holdsBack() bool { return x.phase == waiting && x.manager.buffer > 0 }
 
 // release begins the response, with what was held back. It returns why the handler's
 // output is to be dropped.
 func (x *exchange) release() error {
-	if x.begun {
-		return x.failed
+	if x.phase != waiting {
+		return x.failure()
 	}
-	if x.back == nil {
+	if x.manager.buffer == 0 {
 		return x.begin(http.StatusOK)
 	}
-	held := *x.back
-	x.back = nil
+	held := x.extra().back
 	if err := x.begin(max(held.status, http.StatusOK)); err != nil {
 		return err
 	}
@@ -329,7 +404,7 @@ func (x *exchange) ReadFrom(src io.Reader) (n int64, err error) {
 	first := getBuffer()
 	defer first.free()
 	first.b = slices.Grow(first.b, firstBytes)[:firstBytes]
-	for !x.begun {
+	for x.phase == waiting {
 		read, failure := src.Read(first.b)
 		if read > 0 {
 			written, err := x.Write(first.b[:read])
@@ -431,6 +506,16 @@ func reach[T any](w http.ResponseWriter) (found T, ok bool) {
 // hasWritten reports whether a framework's ResponseWriter says that the response has
 // begun: that of gin and negroni does. net/http's doesn't tell.
 func hasWritten(w http.ResponseWriter) bool {
-	writer, ok := reach[interface{ Written() bool }](w)
-	return ok && writer.Written()
+	for {
+		switch inner := w.(type) {
+		case *exchange:
+			w = inner.inner
+		case interface{ Written() bool }:
+			return inner.Written()
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return false
+		}
+	}
 }

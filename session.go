@@ -67,6 +67,8 @@ func (s *Session) check(key, value string) error {
 		}
 	case key == createdKey && s.policy().lifetime > 0:
 		return usage(createdKey + " is reserved for WithLifetime")
+	case key == identityKey && s.policy().revocations != nil:
+		return usage(identityKey + " is reserved for WithRevocations")
 	}
 	if size := s.object.Size() + len(value); size > maxDictionary {
 		return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
@@ -432,6 +434,9 @@ func (s *Session) CycleKey() {
 	s.open()
 	defer s.unlock()
 	s.newID = true
+	if rules := s.policy(); rules.revocations != nil {
+		s.renewIdentity(rules.now())
+	}
 	s.changed("")
 }
 

@@ -441,12 +441,13 @@ func TestExpiryOfALoadedSession(t *testing.T) {
 		store := newStore(t)
 		signer, err := cookiestore.NewSigner(testKey)
 		require.NoError(t, err)
-		value := signer.Sign("sessionid", base64.RawURLEncoding.EncodeToString([]byte(`{"_session_expiry":"soon"}`)), time.Now())
+		value := signer.Sign("sessionid", base64.RawURLEncoding.EncodeToString([]byte(`{"user":7,"_session_expiry":"soon"}`)), time.Now())
 		m, err := cookiestore.NewManager(store, quiet)
 		require.NoError(t, err)
 		s, err := m.Load(t.Context(), "sessionid="+value)
 		require.NoError(t, err)
 		require.True(t, s.IsNew())
+		require.True(t, s.IsEmpty(), "it is never half read")
 	})
 }
 

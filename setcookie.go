@@ -17,22 +17,14 @@ const maxDuplicates = 8
 // cookieValues iterates over the values of the cookies of a name, in order. It
 // reads only as much of the Cookie fields as is asked for, and no other cookie.
 // Like Django and net/http, it takes blanks around the parts, and a pair of quotes
-// around the value.
+// around the value, which no cookie of a store has.
 func cookieValues(fields []string, name string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, field := range fields {
 			for field != "" {
 				var pair string
 				pair, field, _ = strings.Cut(field, ";")
-				rest, ok := strings.CutPrefix(strings.TrimLeft(pair, " \t"), name)
-				if !ok {
-					continue
-				}
-				value, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")
-				if !ok {
-					continue
-				}
-				if value = plainValue(strings.Trim(value, " \t")); value != "" && !yield(value) {
+				if value := cookieValue(pair, name); value != "" && !yield(value) {
 					return
 				}
 			}
@@ -40,15 +32,26 @@ func cookieValues(fields []string, name string) func(yield func(string) bool) {
 	}
 }
 
-// plainValue undoes what clients and proxies do to the value of a cookie: one pair
-// of quotes, and the percent-encoded colons of npm's cookie package. No value of a
-// store has either, so each cookie still has one spelling of its own.
-func plainValue(value string) string {
-	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
-		value = value[1 : n-1]
+// cookieValue returns the value of one part of a Cookie field, if that is the cookie of
+// that name, or "".
+func cookieValue(pair, name string) string {
+	rest, ok := strings.CutPrefix(afterBlanks(pair), name)
+	if rest = afterBlanks(rest); !ok || rest == "" || rest[0] != '=' {
+		return ""
 	}
-	if strings.IndexByte(value, '%') >= 0 {
-		value = strings.ReplaceAll(strings.ReplaceAll(value, "%3A", ":"), "%3a", ":")
+	return unquoted(strings.Trim(rest[1:], " \t"))
+}
+
+func afterBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
+
+func unquoted(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
 	}
 	return value
 }
@@ -57,14 +60,17 @@ func plainValue(value string) string {
 type cookieChange struct {
 	vary    bool      // the response depends on the cookie
 	set     bool      // it sets it, or deletes it, and the rest counts
-	line    string    // the Set-Cookie field
-	value   string    // of the cookie, a part of the line; "" to delete it
+	line    string    // the Set-Cookie field, if the value is in one
+	value   string    // of the cookie; "" to delete it
+	pieces  []string  // the values of the chunks' cookies, if there is more than one
+	chunks  chunkSet  // that the visitor may have, beside or instead of those
 	age     int       // Max-Age in seconds; -1 for none
 	expires time.Time // where there is an age
 	ended   bool      // the cookies in other scopes are to be deleted, too
-	twins   bool      // and the visitor has sent some
+	several bool      // and the visitor has sent more than one
 
-	replaces string // the value that the session's cookie had before
+	replaces string   // the value that the session's cookie had before
+	left     []string // the cookies of sessions that were flushed
 }
 
 // A jar writes the Set-Cookie fields of one cookie.
@@ -74,10 +80,11 @@ type jar struct {
 	others     []http.Cookie
 	unlike     http.Cookie // in the same scope, partitioned if cookie isn't
 	limit      int         // bytes of a field
+	chunks     int         // at most
 }
 
 func newJar(o *settings) jar {
-	j := jar{cookie: o.cookie, attributes: attributesOf(&o.cookie), unlike: o.cookie, limit: o.maxCookieSize}
+	j := jar{cookie: o.cookie, attributes: attributesOf(&o.cookie), unlike: o.cookie, limit: o.maxCookieSize, chunks: o.chunks}
 	j.unlike.Partitioned = !o.cookie.Partitioned
 	elsewhere := o.former
 	if o.cookie.Domain != "" {
@@ -91,22 +98,36 @@ func newJar(o *settings) jar {
 	return j
 }
 
-// room returns what the value of a cookie with these times may take.
-func (j *jar) room(c *cookieChange) space {
-	var times [maxTimes]byte
-	return space{j.limit, len(j.cookie.Name) + len("=") + len(appendTimes(times[:0], c)) + len(j.attributes)}
+// room returns what a value may take beside so many bytes of times.
+func (j *jar) room(times int) space {
+	one := space{limit: j.limit, overhead: len(j.cookie.Name) + len("=") + times + len(j.attributes)}
+	if j.chunks > 1 {
+		return one.chunked(j.chunks)
+	}
+	return one
+}
+
+// setIn adds the fields that make a change to a header.
+func (j *jar) setIn(h http.Header, c *cookieChange) {
+	lines := append(h["Set-Cookie"], j.lines(c)...)
+	for _, other := range j.deletions(c) {
+		lines = append(lines, deletion(&other))
+	}
+	h["Set-Cookie"] = lines
 }
 
 // deletions returns the cookies to delete beside that of the change: those in
-// other scopes of the site's, and, if the visitor has sent more than one, the
-// partitioned twin.
-func (j *jar) deletions(c *cookieChange) []http.Cookie {
-	if !c.ended {
-		return nil
+// other scopes of the site's, if the visitor has sent more than one, the
+// partitioned twin, and those of chunks.
+func (j *jar) deletions(c *cookieChange) (all []http.Cookie) {
+	if c.ended {
+		all = j.others
+		if c.several && j.cookie.Secure {
+			all = append(all[:len(all):len(all)], j.unlike)
+		}
 	}
-	all := j.others
-	if c.twins && j.cookie.Secure {
-		all = append(all[:len(all):len(all)], j.unlike)
+	if c.chunks != 0 {
+		all = append(all[:len(all):len(all)], j.surplus(c, all)...)
 	}
 	return all
 }
@@ -122,24 +143,37 @@ func (j *jar) has(line string) bool {
 	return strings.TrimSpace(name) == j.cookie.Name
 }
 
-// takeBack removes the fields from a header that set the cookie to a value which the
-// session has had. It reports whether others set it, which are not the session's.
-func (j *jar) takeBack(h http.Header, value string) (others bool) {
+// takeBack removes the field from a header that sets the cookie to what the session had
+// before, which a handler has got from Manager.Save. It reports whether the handler has
+// set the cookie to anything else.
+func (j *jar) takeBack(h http.Header, change *cookieChange) (others bool) {
 	lines := h["Set-Cookie"]
 	if len(lines) == 0 {
 		return false
 	}
-	kept := slices.DeleteFunc(lines, func(line string) bool {
+	h["Set-Cookie"] = slices.DeleteFunc(lines, func(line string) bool {
+		if j.isOfChunk(line, change.replaces) {
+			return true
+		}
 		if !j.has(line) {
 			return false
 		}
-		_, rest, _ := strings.Cut(line, "=")
-		was, _, _ := strings.Cut(rest, ";")
-		others = others || was != value
-		return was == value
+		c, err := http.ParseSetCookie(line)
+		switch {
+		case err == nil && !j.inScope(c) && c.Value == "":
+			return false // deleted elsewhere, by Manager.Save
+		case err != nil || !j.inScope(c) || c.Value != change.replaces && !slices.Contains(change.left, c.Value):
+			others = true
+			return false
+		}
+		return true
 	})
-	h["Set-Cookie"] = kept
 	return others
+}
+
+// inScope reports whether a cookie takes the place of the jar's.
+func (j *jar) inScope(c *http.Cookie) bool {
+	return c.Path == j.cookie.Path && c.Domain == strings.TrimPrefix(j.cookie.Domain, ".") && c.Partitioned == j.cookie.Partitioned
 }
 
 // deletion returns the Set-Cookie field that deletes the cookie.
@@ -159,6 +193,11 @@ func (j *jar) cookies(c *cookieChange) []*http.Cookie {
 		cookie.MaxAge = c.age
 	}
 	all := []*http.Cookie{&cookie}
+	for place, value := range c.pieces {
+		piece := cookie
+		piece.Name, piece.Value = chunkName(cookie.Name, place), value
+		all = append(all[:place], &piece)
+	}
 	for _, other := range j.deletions(c) {
 		other.MaxAge, other.Expires = -1, time.Unix(0, 0)
 		all = append(all, &other)

@@ -173,7 +173,7 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	}
 	signed := getBuffer()
 	defer signed.free()
-	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver, space{MaxCookieSize, len(name)})
+	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver, space{limit: MaxCookieSize, overhead: len(name)})
 	return string(signed.b), err
 }
 

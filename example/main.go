@@ -5,7 +5,7 @@
 //
 // serves http://127.0.0.1:8080 with nothing to configure, and sessions kept in the
 // visitors' cookies. Run it with -help for the flags. What is worth copying is in
-// site/site.go.
+// site/: visits.go, login.go, car.go, flash.go and expire.go.
 //
 // This program is built from the standard library and cookiestore alone. The same
 // site with sessions in a database is example/databases.

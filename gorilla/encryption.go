@@ -20,11 +20,9 @@ import (
 // The hash key, which signs, must have at least [cookiestore.MinKeySize] random bytes,
 // and the block key, which encrypts, 16, 24 or 32 others, for AES-128, AES-192 or
 // AES-256. Anything else is an error. To change them and log nobody out, give the new
-// store the old one:
+// store the old codec:
 //
-//	old, err := cookiestore.NewWithCodec(oldCodec)
-//	...
-//	store, err := cookiestore.NewWithCodec(newCodec, cookiestore.WithLegacy(old))
+//	store, err := cookiestore.NewWithCodec(newCodec, cookiestore.WithFallbackCodecs(oldCodec))
 func NewEncryptedCodec(hashKey, blockKey []byte) (*securecookie.SecureCookie, error) {
 	if len(hashKey) < cookiestore.MinKeySize {
 		return nil, usage(nil, fmt.Sprintf("the hash key has %d bytes, and must have at least %d random ones", len(hashKey), cookiestore.MinKeySize), nil)

@@ -54,7 +54,7 @@ func (s *records) Save(_ context.Context, _ string, rec cookiestore.Record) (val
 func (s *records) Delete(_ context.Context, _, value, version string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if row, ok := s.rows[value]; ok && version != "" && row.Version != version {
+	if version != "" && s.rows[value].Version != version {
 		return cookiestore.ErrConflict
 	}
 	delete(s.rows, value)
@@ -74,6 +74,6 @@ func (s *records) ClearExpired(context.Context) error {
 
 func TestRecords(t *testing.T) {
 	sessiontest.TestStore(t, func(_ testing.TB, clock func() time.Time) cookiestore.Store {
-		return &records{now: clock, rows: map[string]cookiestore.Record{}}
+		return newRecords(clock)
 	})
 }

@@ -16,6 +16,14 @@ import (
 // program's middleware.
 func Cookie(tb testing.TB, store cookiestore.Store, values any, options ...cookiestore.Option) *http.Cookie {
 	tb.Helper()
+	cookies := Cookies(tb, store, values, options...)
+	require.Len(tb, cookies, 1, "the session takes several cookies: see Cookies")
+	return cookies[0]
+}
+
+// Cookies is [Cookie] for sessions that may take several, by [cookiestore.WithChunks].
+func Cookies(tb testing.TB, store cookiestore.Store, values any, options ...cookiestore.Option) []*http.Cookie {
+	tb.Helper()
 	m, err := cookiestore.NewManager(store, options...)
 	require.NoError(tb, err)
 	s, err := m.Load(tb.Context())
@@ -24,7 +32,7 @@ func Cookie(tb testing.TB, store cookiestore.Store, values any, options ...cooki
 	cookies, err := m.Save(tb.Context(), s)
 	require.NoError(tb, err)
 	require.NotEmpty(tb, cookies, "a session without values has no cookie")
-	return cookies[0]
+	return cookies
 }
 
 // Session returns the session that cookies hold: those of a request, or of an

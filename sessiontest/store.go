@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,10 @@ import (
 // each subtest gets a store of its own from newStore and drives handlers that
 // know nothing of it. No test sleeps: they move a clock, and a store that has to
 // know the time, to remove expired sessions, uses that clock.
-func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time) cookiestore.Store) {
+//
+// The options are for every session's middleware, such as [cookiestore.WithChunks]. They
+// must leave room for some 500 bytes of JSON, and name no cookie, clock or logger.
+func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time) cookiestore.Store, options ...cookiestore.Option) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *visitor)
@@ -33,6 +37,7 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a flushed session has ended and a new one may follow", testFlush},
 		{"a cycled key keeps the values", testCycleKey},
 		{"abandoned records are deleted", testForgets},
+		{"a record is deleted once", testDeletedOnce},
 		{"expired sessions are removed and the rest is not", testClearExpired},
 		{"two requests that change different keys lose nothing", testMerge},
 		{"a session that was deleted meanwhile is not brought back", testInterrupted},
@@ -51,21 +56,51 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a session that is only read is renewed when due", testRenewal},
 		{"every request saves if the option says so", testEveryRequest},
 		{"goroutines of one request share its session", testConcurrent},
+		{"of two cookies of one name the newest counts", testTwins},
+		{"a flush ends the sessions of all cookies", testFlushTwins},
+		{"a flush holds in a response that fails", testFlushFailed},
+		{"a request that only reads a dead session sets no cookie", testDeadSession},
+		{"what two requests add to one value is counted twice", testReplays},
+		{"a renewal gives way to what another request has done", testRenewalGivesWay},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			v := &visitor{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+			v := &visitor{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), common: options}
 			v.store = newStore(t, func() time.Time { return v.now })
 			test.run(t, v)
 		})
 	}
 }
 
-// visitor is a browser that has at most the one cookie, with a clock.
+// visitor is a browser that has at most the session's cookies, with a clock.
 type visitor struct {
 	store   cookiestore.Store
 	now     time.Time
-	cookie  string // "name=value"
-	options []cookiestore.Option
+	cookie  string // the Cookie field: "name=value", and the chunks
+	common  []cookiestore.Option
+	options []cookiestore.Option // of the test
+}
+
+// cookieName is the default, as [cookiestore.WithName] says.
+const cookieName = "sessionid"
+
+// accept does with a Set-Cookie field as a browser does.
+func (v *visitor) accept(c *http.Cookie) {
+	var kept []string
+	for pair := range strings.SplitSeq(v.cookie, "; ") {
+		if pair != "" && !strings.HasPrefix(pair, c.Name+"=") {
+			kept = append(kept, pair)
+		}
+	}
+	if c.MaxAge >= 0 {
+		kept = append(kept, c.Name+"="+c.Value)
+	}
+	v.cookie = strings.Join(kept, "; ")
+}
+
+// sessionCookies returns the session's cookies that a response sets or deletes, but for
+// those of further chunks.
+func sessionCookies(resp *http.Response) []*http.Cookie {
+	return slices.DeleteFunc(resp.Cookies(), func(c *http.Cookie) bool { return c.Name != cookieName })
 }
 
 // visit sends a request and does with the cookie as a browser would.
@@ -74,7 +109,7 @@ func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *coo
 	options := append([]cookiestore.Option{
 		cookiestore.WithClock(func() time.Time { return v.now }),
 		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
-	}, v.options...)
+	}, slices.Concat(v.common, v.options)...)
 	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler(w, cookiestore.FromContext(r.Context()))
 	}))
@@ -86,9 +121,7 @@ func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *coo
 	served.ServeHTTP(w, r)
 	resp := w.Result()
 	for _, c := range resp.Cookies() {
-		if v.cookie = c.Name + "=" + c.Value; c.MaxAge < 0 {
-			v.cookie = ""
-		}
+		v.accept(c)
 	}
 	return resp
 }
@@ -172,7 +205,7 @@ func testUntouched(t *testing.T, v *visitor) {
 
 func testOnlyChanges(t *testing.T, v *visitor) {
 	resp := v.set(t, "a", 1)
-	require.Len(t, resp.Cookies(), 1)
+	require.Len(t, sessionCookies(resp), 1)
 	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"])
 
 	resp = v.use(t, func(s *cookiestore.Session) { s.Get("a"); s.Has("b"); s.Keys() })
@@ -187,7 +220,7 @@ func testOnlyChanges(t *testing.T, v *visitor) {
 	require.Empty(t, resp.Cookies(), "removing what isn't there changes nothing")
 
 	resp = v.use(t, (*cookiestore.Session).SetModified)
-	require.Len(t, resp.Cookies(), 1)
+	require.Len(t, sessionCookies(resp), 1)
 }
 
 func testNeverBegun(t *testing.T, v *visitor) {
@@ -208,10 +241,10 @@ func testEmptied(t *testing.T, v *visitor) {
 		v.use(t, func(s *cookiestore.Session) { s.Update(map[string]int{"a": 1, "b": 2}) })
 		v.requireSession(t, true, "it was just set")
 		resp := v.use(t, empty)
-		require.Len(t, resp.Cookies(), 1)
-		require.Equal(t, -1, resp.Cookies()[0].MaxAge)
-		require.Empty(t, resp.Cookies()[0].Value)
-		require.Equal(t, time.Unix(0, 0).UTC(), resp.Cookies()[0].Expires)
+		require.Len(t, sessionCookies(resp), 1)
+		require.Equal(t, -1, sessionCookies(resp)[0].MaxAge)
+		require.Empty(t, sessionCookies(resp)[0].Value)
+		require.Equal(t, time.Unix(0, 0).UTC(), sessionCookies(resp)[0].Expires)
 		v.requireSession(t, false, "it was emptied")
 	}
 }
@@ -229,7 +262,7 @@ func testFlush(t *testing.T, v *visitor) {
 func testCycleKey(t *testing.T, v *visitor) {
 	v.set(t, "cart", "A-1")
 	resp := v.use(t, (*cookiestore.Session).CycleKey)
-	require.Len(t, resp.Cookies(), 1)
+	require.Len(t, sessionCookies(resp), 1)
 	v.use(t, func(s *cookiestore.Session) { require.Equal(t, "A-1", s.Get("cart")) })
 }
 
@@ -302,7 +335,7 @@ func testMerge(t *testing.T, v *visitor) {
 			test.outer(s)
 		})
 		require.Equal(t, http.StatusOK, resp.StatusCode, test.name)
-		require.Equal(t, int(test.age.Seconds()), resp.Cookies()[0].MaxAge, test.name)
+		require.Equal(t, int(test.age.Seconds()), sessionCookies(resp)[0].MaxAge, test.name)
 		v.use(t, func(s session) { require.JSONEq(t, test.want, whole(s), test.name) })
 		v.wait(test.age - time.Second)
 		v.requireSession(t, true, test.name)
@@ -410,6 +443,24 @@ func testForgets(t *testing.T, v *visitor) {
 	require.NotContains(t, v.cookie, "chosenbythevisitor", "the visitor does not choose the key")
 }
 
+// testDeletedOnce is about stores with records: of two requests that delete one in the
+// state that they know, the later is told.
+func testDeletedOnce(t *testing.T, v *visitor) {
+	if !v.hasRecords(t) {
+		return
+	}
+	v.set(t, "a", 1)
+	value := strings.TrimPrefix(v.cookie, cookieName+"=")
+	rec, err := v.store.Load(t.Context(), cookieName, value)
+	require.NoError(t, err)
+	if rec.Version == "" {
+		return
+	}
+	require.NoError(t, v.store.Delete(t.Context(), cookieName, value, rec.Version))
+	require.ErrorIs(t, v.store.Delete(t.Context(), cookieName, value, rec.Version), cookiestore.ErrConflict)
+	require.NoError(t, v.store.Delete(t.Context(), cookieName, value, ""), "without a version, it is enough that it is gone")
+}
+
 func testServerError(t *testing.T, v *visitor) {
 	v.set(t, "a", 1)
 	resp := v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
@@ -479,14 +530,14 @@ func testNonsense(t *testing.T, v *visitor) {
 		}
 	}
 	v.cookie = "sessionid=x; " + good
-	v.requireSession(t, true, "the first cookie that verifies counts")
+	v.requireSession(t, true, "a cookie that is not valid doesn't hide the one that is")
 }
 
 func testDefaultAge(t *testing.T, v *visitor) {
 	resp := v.set(t, "a", 1)
 	twoWeeks := 14 * 24 * time.Hour
-	require.Equal(t, int(twoWeeks.Seconds()), resp.Cookies()[0].MaxAge)
-	require.Equal(t, v.now.Add(twoWeeks), resp.Cookies()[0].Expires)
+	require.Equal(t, int(twoWeeks.Seconds()), sessionCookies(resp)[0].MaxAge)
+	require.Equal(t, v.now.Add(twoWeeks), sessionCookies(resp)[0].Expires)
 	v.use(t, func(s *cookiestore.Session) {
 		require.Equal(t, twoWeeks, s.ExpiryAge())
 		require.Equal(t, v.now.Add(twoWeeks), s.ExpiryDate())
@@ -504,7 +555,7 @@ func testAfter(t *testing.T, v *visitor) {
 	for range 3 {
 		v.wait(20 * time.Second)
 		resp := v.set(t, "a", 1)
-		require.Equal(t, 30, resp.Cookies()[0].MaxAge)
+		require.Equal(t, 30, sessionCookies(resp)[0].MaxAge)
 	}
 	v.wait(20 * time.Second)
 	v.use(t, func(s *cookiestore.Session) {
@@ -520,8 +571,8 @@ func testAt(t *testing.T, v *visitor) {
 	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.At(end)) })
 	v.wait(50 * time.Second)
 	resp := v.set(t, "a", 1)
-	require.Equal(t, 10, resp.Cookies()[0].MaxAge)
-	require.Equal(t, end, resp.Cookies()[0].Expires)
+	require.Equal(t, 10, sessionCookies(resp)[0].MaxAge)
+	require.Equal(t, end, sessionCookies(resp)[0].Expires)
 	v.use(t, func(s *cookiestore.Session) {
 		require.Equal(t, 10*time.Second, s.ExpiryAge())
 		require.Equal(t, end, s.ExpiryDate())
@@ -536,8 +587,8 @@ func testBrowserClose(t *testing.T, v *visitor) {
 		require.True(t, s.ExpiresAtBrowserClose())
 		require.Equal(t, 14*24*time.Hour, s.ExpiryAge())
 	})
-	require.Zero(t, resp.Cookies()[0].MaxAge)
-	require.True(t, resp.Cookies()[0].Expires.IsZero())
+	require.Zero(t, sessionCookies(resp)[0].MaxAge)
+	require.True(t, sessionCookies(resp)[0].Expires.IsZero())
 	v.wait(14 * 24 * time.Hour)
 	v.requireSession(t, true, "the browser is still open")
 	v.wait(2 * time.Second)
@@ -550,7 +601,7 @@ func testOverAtOnce(t *testing.T, v *visitor) {
 	} {
 		v.set(t, "a", 1)
 		resp := v.use(t, func(s *cookiestore.Session) { s.SetExpiry(over) })
-		require.Equal(t, -1, resp.Cookies()[0].MaxAge, over.String())
+		require.Equal(t, -1, sessionCookies(resp)[0].MaxAge, over.String())
 		v.requireSession(t, false, over.String())
 	}
 }
@@ -570,7 +621,7 @@ func testLifetime(t *testing.T, v *visitor) {
 	v.set(t, "a", 1)
 	v.wait(40 * time.Minute)
 	resp := v.set(t, "a", 2)
-	require.Equal(t, 20*60, resp.Cookies()[0].MaxAge)
+	require.Equal(t, 20*60, sessionCookies(resp)[0].MaxAge)
 	v.use(t, func(s *cookiestore.Session) {
 		require.Equal(t, 20*time.Minute, s.ExpiryAge())
 		require.Equal(t, []string{"a"}, s.Keys(), "when it began is not a key of the application")
@@ -594,7 +645,7 @@ func testRenewal(t *testing.T, v *visitor) {
 	v.wait(29 * time.Minute)
 	require.Empty(t, v.use(t, read).Cookies(), "not half of its age has passed")
 	v.wait(2 * time.Minute)
-	require.Len(t, v.use(t, read).Cookies(), 1, "more than half has")
+	require.Len(t, sessionCookies(v.use(t, read)), 1, "more than half has")
 	require.Empty(t, v.use(t, read).Cookies(), "and it was renewed")
 	v.wait(59 * time.Minute)
 	require.Empty(t, v.use(t, func(*cookiestore.Session) {}).Cookies(), "who doesn't read doesn't renew")
@@ -612,7 +663,7 @@ func testEveryRequest(t *testing.T, v *visitor) {
 	v.set(t, "a", 1)
 	for range 3 {
 		v.wait(50 * time.Minute)
-		require.Len(t, v.use(t, nothing).Cookies(), 1)
+		require.Len(t, sessionCookies(v.use(t, nothing)), 1)
 	}
 	v.use(t, func(s *cookiestore.Session) { require.Equal(t, 1, s.Get("a")) })
 }

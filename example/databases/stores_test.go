@@ -141,8 +141,8 @@ func inspectShowsTheRow(t *testing.T, on place) {
 	}
 	assert.Contains(t, page, `<time datetime="2026-03-01T12:00:30Z">1 March 2026, 12:00:30 UTC</time></dd>`, "expire_date")
 	assert.Contains(t, page, `<time datetime="2026-03-01T12:00:00Z">1 March 2026, 12:00:00 UTC</time>,`, "timestamp")
-	assert.Contains(t, page, `In 20 seconds:`)
-	assert.Contains(t, page, fmt.Sprintf("%d bytes. A row may", len(data)))
+	assert.Contains(t, page, `data-seconds="20">20 seconds</span>:`)
+	assert.Contains(t, page, fmt.Sprintf("%d bytes. A row can", len(data)))
 	assert.Contains(t, html.UnescapeString(page), "{\n  \"name\": \"</code>\",\n  \"_session_expiry\": 30\n}")
 
 	for _, test := range []struct {
@@ -156,7 +156,7 @@ func inspectShowsTheRow(t *testing.T, on place) {
 		{"what can't be a key leads to nothing", "rubbish", "", 0,
 			[]string{"<strong>Leads to no session:</strong> the key is not 32 characters of a-z0-9"}, "The row of"},
 		{"a row past its expire_date does not count", key, "", time.Minute,
-			[]string{"<strong>Verifies, but does not count:</strong> expired: ended 2026-03-01T12:00:30Z.", "The row of", "There is no session in it that counts."}, "<strong>Verifies:</strong>"},
+			[]string{"<strong>Verifies, but does not count:</strong> expired: ended 2026-03-01T12:00:30Z.", "The row of", "There is no valid session in it."}, "<strong>Verifies:</strong>"},
 		{"nor does one whose expire_date was brought forward", key, "expire_date = '2026-02-27 12:00:00'", 0,
 			[]string{"<strong>Verifies, but does not count:</strong> expired: ended 2026-02-2", "The row of"}, "<strong>Verifies:</strong>"},
 		{"a row that was changed does not verify, and is not decoded", key, "session_data = '" + strings.Replace(data, ":", ":1", 1) + "'", 0,
@@ -181,7 +181,7 @@ func inspectShowsTheRow(t *testing.T, on place) {
 			assert.Contains(t, v.Get("/get-session"), "Session has expired")
 		})
 	}
-	t.Run("a database that fails is no page", func(t *testing.T) {
+	t.Run("a database that fails is an error", func(t *testing.T) {
 		_, err := db.Exec("DROP TABLE django_session")
 		require.NoError(t, err)
 		v.SetCookie(key)

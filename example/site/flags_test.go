@@ -57,10 +57,10 @@ func TestRefusedFlags(t *testing.T) {
 		says string
 	}{
 		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
-		{"an argument that is no flag", []string{sitetest.HexKey}, "unexpected argument after the flags"},
+		{"an argument that is not a flag", []string{sitetest.HexKey}, "unexpected argument after the flags"},
 		{"two kinds of keys", []string{"-key", sitetest.HexKey, "-django-key", "x"}, "-key and -django-key"},
 		{"an address without a port", []string{"-addr", "localhost"}, `-addr "localhost" is not host:port`},
-		{"a maximum age that is none", []string{"-max-age", "soon"}, "want seconds, or a duration"},
+		{"a maximum age that is not one", []string{"-max-age", "soon"}, "want seconds, or a duration"},
 		{"a maximum age of nothing", []string{"-max-age", "0"}, "the maximum age is under a second"},
 		{"a cookie name that isn't one", []string{"-name", "a b"}, `cookie "a b"`},
 		{"a cookie name that needs Secure", []string{"-name", "__Host-id"}, "its prefix needs Secure"},

@@ -55,18 +55,24 @@ func Main(program string, run func(ctx context.Context, args []string) error) {
 
 // Handler returns the site, with the session around it. The clock is now.
 func (c Config) Handler(backend Backend, now func() time.Time) (http.Handler, error) {
-	sessions, err := cookiestore.NewManager(backend.Store,
-		cookiestore.WithName(c.name),
-		cookiestore.WithMaxAge(c.maxAge),
-		cookiestore.WithSecure(c.secure),
-		cookiestore.WithErrorHandler(notSaved),
-		cookiestore.WithClock(now),
-	)
-	if err != nil {
+	s := &site{config: c, backend: backend, now: now, logger: slog.New(visitLog{slog.Default().Handler()})}
+	var err error
+	if s.sessions, err = s.manager(c.name, s.logger); err != nil {
 		return nil, UsageError{Err: err}
 	}
-	s := &site{store: backend.Name, cookie: c.name, inspect: inspect(backend, c.name, now)}
-	return s.handler(sessions), nil
+	return s.handler(), nil
+}
+
+// manager returns a Manager for the cookie of a name.
+func (s *site) manager(name string, logger *slog.Logger) (*cookiestore.Manager, error) {
+	return cookiestore.NewManager(s.backend.Store,
+		cookiestore.WithName(name),
+		cookiestore.WithMaxAge(s.config.maxAge),
+		cookiestore.WithSecure(s.config.secure),
+		cookiestore.WithErrorHandler(notSaved),
+		cookiestore.WithLogger(logger),
+		cookiestore.WithClock(s.now),
+	)
 }
 
 // Serve serves the site until ctx ends, and then finishes the requests under way.

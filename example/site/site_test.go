@@ -1,6 +1,8 @@
 package site
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"html"
 	"io"
@@ -44,7 +46,7 @@ func TestSessionThatIsTooLargeIsNotSaved(t *testing.T) {
 	before := v.Cookie()
 	status, header, body := v.Do(v.Request("POST", "/session", sitetest.Fields("op", "set", "key", "big", "value", `"`+sitetest.Noise(4000)+`"`)))
 	assert.Equal(t, http.StatusInternalServerError, status)
-	assert.Contains(t, body, "The session could not be loaded or saved. Please try again.")
+	assert.Contains(t, body, "The session could not be saved.")
 	assert.Contains(t, body, `largest keys: "big"`)
 	assert.Equal(t, "no-store", header.Get("Cache-Control"))
 	assert.Equal(t, before, v.Cookie())
@@ -52,7 +54,7 @@ func TestSessionThatIsTooLargeIsNotSaved(t *testing.T) {
 
 func TestSessionThatWasEndedMeanwhileIsTheVisitorsError(t *testing.T) {
 	w := httptest.NewRecorder()
-	notSaved(w, nil, fmt.Errorf("a store: %w", cookiestore.ErrInterrupted))
+	notSaved(w, httptest.NewRequest("GET", "/", nil), fmt.Errorf("a store: %w", cookiestore.ErrInterrupted))
 	assert.Equal(t, http.StatusBadRequest, w.Code)
 	assert.Contains(t, w.Body.String(), "Your session was ended by another request, and nothing was changed.")
 	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
@@ -71,9 +73,9 @@ func TestInspect(t *testing.T) {
 	}
 	assert.Contains(t, page, "not compressed")
 	assert.Contains(t, page, `<time datetime="2026-03-01T12:00:00Z">1 March 2026, 12:00:00 UTC</time>`)
-	assert.Contains(t, page, `In 20 seconds:`+"\n"+`<time datetime="2026-03-01T12:00:30Z">`)
+	assert.Contains(t, page, `In <span class="left" role="timer" data-seconds="20">20 seconds</span>:`+"\n"+`<time datetime="2026-03-01T12:00:30Z">`)
 	assert.Contains(t, html.UnescapeString(page), "{\n  \"name\": \"</code>\",\n  \"_session_expiry\": 30\n}")
-	assert.Equal(t, 1, strings.Count(page, "</code>"), "the JSON is escaped")
+	assert.NotContains(t, page, `"name": "</code>"`, "the JSON is escaped")
 
 	t.Run("a cookie that was changed does not verify, and is not decoded", func(t *testing.T) {
 		good := v.Cookie()
@@ -96,7 +98,7 @@ func TestInspect(t *testing.T) {
 	t.Run("a browser session says so", func(t *testing.T) {
 		v.Post("/session", "op", "expiry", "value", "0")
 		page := v.Get("/inspect")
-		assert.Contains(t, page, "In about 14 days:")
+		assert.Contains(t, page, ">about 14 days</span>:")
 		assert.Contains(t, page, "the browser forgets it when it is closed")
 	})
 }
@@ -123,16 +125,28 @@ func TestDjangoSession(t *testing.T) {
 }
 
 func TestPagesShowTheCodeBehindThem(t *testing.T) {
-	code, err := os.ReadFile("site.go")
-	require.NoError(t, err)
 	v := cookies.Visit(t)
-	for path, handler := range map[string]string{"/": "home", "/set-session?name=x": "setSession", "/car": "changeWheels"} {
-		_, shown, _ := strings.Cut(html.UnescapeString(v.Get(path)), "<code>func "+handler)
-		shown, _, _ = strings.Cut(shown, "</code>")
-		assert.Contains(t, string(code), "\nfunc "+handler+shown+"\n")
-		assert.True(t, strings.HasSuffix(shown, "\n}"), handler)
+	v.Post("/login", "user", "Ada")
+	for _, test := range []struct{ path, function, file string }{
+		{"/", "home", "visits.go"},
+		{"/login", "login", "login.go"},
+		{"/account", "account", "login.go"},
+		{"/car", "changeWheels", "car.go"},
+		{"/flash", "addFlash", "flash.go"},
+		{"/rotate", "rotateKeys", "rotate.go"},
+		{"/get-session", "getSession", "expire.go"},
+		{"/set-session?name=x", "setSession", "expire.go"},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			code, err := os.ReadFile(test.file)
+			require.NoError(t, err)
+			_, shown, _ := strings.Cut(html.UnescapeString(v.Get(test.path)), "<code>func "+test.function)
+			shown, _, _ = strings.Cut(shown, "</code>")
+			assert.Contains(t, string(code), "\nfunc "+test.function+shown+"\n")
+			assert.True(t, strings.HasSuffix(shown, "\n}"), test.function)
+		})
 	}
-	_, err = source("nobody")
+	_, err := source("nobody")
 	assert.Error(t, err)
 }
 
@@ -144,9 +158,37 @@ func TestDurationsForHumans(t *testing.T) {
 		30*time.Minute - time.Second:    "about 30 minutes",
 		119 * time.Second:               "119 seconds",
 		29*time.Second + time.Second/10: "29 seconds",
+		time.Second:                     "1 second",
+		0:                               "0 seconds",
 	} {
-		assert.Equal(t, want, approximately(d))
+		assert.Equal(t, want, remaining{d}.String())
 	}
+	assert.Zero(t, remainingAt(time.Unix(1, 0), time.Unix(2, 0)).Whole(), "what has ended has nothing left")
+}
+
+// What the salt of Django's format leaves out is not refused, and the page says so.
+func TestNameIsNotSignedInDjangosFormat(t *testing.T) {
+	v := cookies.Visit(t, "-key", "", "-django-key", "secret")
+	v.Get("/")
+	page := v.Post("/forge", "op", "name")
+	assert.Contains(t, page, "<strong data-says>Accepted.</strong> <span data-why>What you changed is not signed on this site.")
+	assert.Contains(t, page, "admin_sessionid")
+}
+
+func TestLogOfAVisitIsTheServersToo(t *testing.T) {
+	var out bytes.Buffer
+	logger := slog.New(visitLog{slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn})})
+	v := &visit{}
+	visiting := context.WithValue(t.Context(), visitKey{}, v)
+	logger.DebugContext(visiting, "one")
+	logger.WarnContext(visiting, "two", "n", 2)
+	logger.WarnContext(t.Context(), "three")
+	logger.DebugContext(t.Context(), "four")
+	assert.Equal(t, []string{"level=DEBUG msg=one", "level=WARN msg=two n=2"}, v.log)
+	assert.NotContains(t, out.String(), "one")
+	assert.Contains(t, out.String(), "msg=two n=2")
+	assert.Contains(t, out.String(), "msg=three")
+	assert.NotContains(t, out.String(), "four")
 }
 
 func TestInvitation(t *testing.T) {

@@ -51,9 +51,24 @@ configuration = {
     ],
     # The default is slow by design, and the visitors here have no secrets.
     "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+    "LOGIN_REDIRECT_URL": "/user",
     "ROOT_URLCONF": "__main__",
     "SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies",
     "SESSION_SERIALIZER": "django.contrib.sessions.serializers.JSONSerializer",
+    # Of Django's own pages for logging in and for a new password.
+    "TEMPLATES": [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {
+                "loaders": [
+                    (
+                        "django.template.loaders.locmem.Loader",
+                        {"form.html": "<form method=post>{% csrf_token %}{{ form }}</form>"},
+                    )
+                ]
+            },
+        }
+    ],
     "USE_TZ": True,
 }
 configuration.update(given)
@@ -241,6 +256,20 @@ def row(request):
     return JsonResponse({"data": found.session_data, "expires": found.expire_date.isoformat()})
 
 
+def log_in_page(request):
+    """Is Django's own."""
+    from django.contrib.auth.views import LoginView
+
+    return LoginView.as_view(template_name="form.html")(request)
+
+
+def password_page(request):
+    """Is Django's own."""
+    from django.contrib.auth.views import PasswordChangeView
+
+    return PasswordChangeView.as_view(template_name="form.html", success_url="/user")(request)
+
+
 def clear_sessions(request):
     from django.core.management import call_command
 
@@ -261,6 +290,8 @@ urlpatterns = [
     path("end/<how>", end),
     path("testcookie", test_cookie),
     path("user", user),
+    path("accounts/login/", log_in_page),
+    path("accounts/password_change/", password_page),
     path("sign", sign),
     path("meanwhile", meanwhile),
     path("row", row),
