@@ -19,13 +19,9 @@ import (
 
 // untested are pages whose snippets are not tested here.
 var untested = map[string]string{
-	"concurrency.md":    "to be added",
 	"databases.md":      "to be added",
-	"django.md":         "to be added",
 	"frameworks.md":     "to be added",
 	"large-sessions.md": "to be added",
-	"proxies.md":        "to be added",
-	"revocation.md":     "to be added",
 	"serverless.md":     "to be added",
 }
 

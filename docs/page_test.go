@@ -22,7 +22,8 @@ type block struct {
 	language string
 	text     string
 
-	// What a comment of the form <!-- go: ... --> above the block asks for.
+	// What a comment of the form <!-- go: ... --> above the block asks for. One that begins
+	// with <!-- go: given is a block itself, of what snippets take from the reader's program.
 	compileOnly bool   // "compile only": it needs a server that isn't there
 	needs       string // "needs NAME": a function that this checkout may not have yet
 }
@@ -37,9 +38,15 @@ func readPage(t *testing.T, path string) page {
 	p := page{path: path}
 	var open *block
 	var marked block
+	given := false
 	for i, line := range strings.Split(string(text), "\n") {
 		trimmed := strings.TrimSpace(line)
 		switch {
+		case open == nil && trimmed == "<!-- go: given":
+			open, given = &block{line: i + 1, language: "go"}, true
+		case given && trimmed == "-->":
+			p.blocks = append(p.blocks, *open)
+			open, given = nil, false
 		case open == nil && strings.HasPrefix(trimmed, "```"):
 			open = &block{line: i + 1, language: strings.TrimPrefix(trimmed, "```"),
 				compileOnly: marked.compileOnly, needs: marked.needs}

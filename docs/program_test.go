@@ -25,6 +25,7 @@ var packages = map[string]string{
 	"flag":         "flag",
 	"fmt":          "fmt",
 	"gob":          "encoding/gob",
+	"io":           "io",
 	"gorilla":      "example.com/cookiestore/gorilla",
 	"http":         "net/http",
 	"httptest":     "net/http/httptest",
@@ -41,6 +42,7 @@ var packages = map[string]string{
 	"template":     "html/template",
 	"testing":      "testing",
 	"time":         "time",
+	"url":          "net/url",
 }
 
 // A program is made of a page's snippets, or is one of them.
@@ -207,9 +209,9 @@ func overlay(t *testing.T, dir string, programs []program) map[string]string {
 }
 
 // unpack gives a snippet of statements the names that it may use without declaring them.
-const unpack = `w, r, ctx, session, key, newKey, oldKey, secretKey, fallbacks, store, mux, hashKey, blockKey, oldHashKey, oldBlockKey, newCodec, oldCodec, old, signer, value := ` +
-	`v.w, v.r, v.r.Context(), v.session, v.key, v.newKey, v.oldKey, v.secretKey, v.fallbacks, v.store, v.mux, v.hashKey, v.blockKey, v.oldHashKey, v.oldBlockKey, v.newCodec, v.oldCodec, v.old, v.signer, v.value
-	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _ = w, r, ctx, session, key, newKey, oldKey, secretKey, fallbacks, store, mux, hashKey, blockKey, oldHashKey, oldBlockKey, newCodec, oldCodec, old, signer, value`
+const unpack = `w, r, ctx, session, key, newKey, oldKey, secretKey, fallbacks, store, mux, hashKey, blockKey, oldHashKey, oldBlockKey, newCodec, oldCodec, old, signer, value, db := ` +
+	`v.w, v.r, v.r.Context(), v.session, v.key, v.newKey, v.oldKey, v.secretKey, v.fallbacks, v.store, v.mux, v.hashKey, v.blockKey, v.oldHashKey, v.oldBlockKey, v.newCodec, v.oldCodec, v.old, v.signer, v.value, v.db
+	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _ = w, r, ctx, session, key, newKey, oldKey, secretKey, fallbacks, store, mux, hashKey, blockKey, oldHashKey, oldBlockKey, newCodec, oldCodec, old, signer, value, db`
 
 // prelude runs snippets of statements, each in a request with a new session.
 const prelude = `
@@ -227,6 +229,7 @@ type values struct {
 	old *gorilla.Loader
 	signer *cookiestore.Signer
 	value string
+	db *sql.DB // only if the page uses dbstore
 }
 
 func check(err error) {
@@ -273,6 +276,17 @@ func begin() {
 	slog.SetDefault(slog.New(failing{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})}))
 }
 
+func openDB() *sql.DB {
+	for _, driver := range sql.Drivers() {
+		if driver == "sqlite" {
+			db := must(sql.Open(driver, ":memory:"))
+			db.SetMaxOpenConns(1) // each connection has a memory of its own
+			return db
+		}
+	}
+	return nil
+}
+
 func run(name string, snippet func(values)) {
 	random := securecookie.GenerateRandomKey
 	v := values{key: random(32), newKey: random(32), oldKey: random(32), secretKey: "Django's SECRET_KEY",
@@ -284,6 +298,7 @@ func run(name string, snippet func(values)) {
 	v.oldCodec = must(gorilla.NewEncryptedCodec(v.oldHashKey, v.oldBlockKey))
 	before := securecookie.CodecsFromPairs(v.hashKey, v.blockKey)
 	v.old = must(gorilla.NewLoader(before...))
+	v.db = openDB()
 	v.value = must(securecookie.EncodeMulti("session-name", map[any]any{"user": 7}, before...))
 	handler := cookiestore.Middleware(v.store)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v.w, v.r, v.session = w, r, cookiestore.FromContext(r.Context())
