@@ -77,27 +77,59 @@ func build(t *testing.T, programs []program) string {
 	return filepath.Join(dir, "bin")
 }
 
+// start starts a site in that folder, and returns where it listens. Another program may
+// have taken a port that was free a moment ago, so there are some attempts.
+func start(t *testing.T, path, dir string) string {
+	t.Helper()
+	var log strings.Builder
+	for range 5 {
+		address := freeAddress(t)
+		log.Reset()
+		site := exec.Command(path)
+		site.Dir = dir
+		site.Env = append(os.Environ(), "ADDRESS="+address)
+		site.Stderr = &log
+		require.NoError(t, site.Start())
+		ended := make(chan struct{})
+		go func() {
+			site.Wait()
+			close(ended)
+		}()
+		if listens(address, ended) {
+			t.Cleanup(func() {
+				site.Process.Kill()
+				<-ended
+				if t.Failed() {
+					t.Log(log.String())
+				}
+			})
+			return address
+		}
+	}
+	require.Fail(t, "it doesn't start", "%s: %s", path, log.String())
+	return ""
+}
+
+// listens waits until something listens at the address, or the program has ended.
+func listens(address string, ended <-chan struct{}) bool {
+	for {
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond):
+			if conn, err := net.Dial("tcp", address); err == nil {
+				conn.Close()
+				return true
+			}
+		}
+	}
+}
+
 // serve starts a site and compares what the page's curl commands get from it with what
 // the page says: from those below the program, and above the next.
 func serve(t *testing.T, p program, path string) {
 	dir := t.TempDir()
-	site := exec.Command(path)
-	site.Dir = dir
-	var log strings.Builder
-	site.Stderr = &log
-	require.NoError(t, site.Start())
-	t.Cleanup(func() {
-		site.Process.Kill()
-		site.Wait()
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", p.address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	}, 30*time.Second, 10*time.Millisecond, "%s does not listen: %s", p.name, &log)
-
+	address := start(t, path, dir)
 	needed(t, "curl", "the commands of the pages")
 	ran := 0
 	for _, b := range p.page.blocks {
@@ -108,11 +140,11 @@ func serve(t *testing.T, p program, path string) {
 			if !strings.HasPrefix(step.command, "curl ") {
 				continue
 			}
-			command := exec.Command("bash", "-c", strings.ReplaceAll(step.command, shownAddress, p.address)+" -sS")
+			command := exec.Command("bash", "-c", strings.ReplaceAll(step.command, shownAddress, address)+" -sS")
 			command.Dir = dir
 			out, err := command.CombinedOutput()
-			require.NoError(t, err, "%s:%d: %s\n%s%s", p.page.path, b.line, step.command, out, &log)
-			require.Equal(t, step.output, strings.TrimSpace(string(out)), "%s:%d: %s\n%s", p.page.path, b.line, step.command, &log)
+			require.NoError(t, err, "%s:%d: %s\n%s", p.page.path, b.line, step.command, out)
+			require.Equal(t, step.output, strings.TrimSpace(string(out)), "%s:%d: %s", p.page.path, b.line, step.command)
 			ran++
 		}
 	}
@@ -240,7 +272,7 @@ func needed(t *testing.T, name, what string) {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	punct   = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	punct   = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // anchors are the headings of a page as GitHub writes them in links.

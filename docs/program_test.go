@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,18 +52,15 @@ type program struct {
 	page   page
 	source string
 
-	// A site listens at address, for the curl commands of the page.
-	serves  bool
-	address string
+	serves bool // it is a site, for the curl commands of the page
 }
 
 // shownAddress is where the programs of the pages listen.
 const shownAddress = "127.0.0.1:8080"
 
-// siteOf makes a program of a site that listens at an address that is free.
-func siteOf(t *testing.T, name string, p page, source string) program {
-	free := freeAddress(t)
-	return program{name, p, strings.ReplaceAll(source, shownAddress, free), true, free}
+// siteOf makes a program of a site, which here listens where ADDRESS says.
+func siteOf(name string, p page, source string) program {
+	return program{name, p, strings.ReplaceAll(source, strconv.Quote(shownAddress), `os.Getenv("ADDRESS")`), true}
 }
 
 var test = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
@@ -79,7 +77,7 @@ func programsOf(t *testing.T, p page) []program {
 		}
 		switch {
 		case strings.HasPrefix(b.text, "package "):
-			made = append(made, siteOf(t, fmt.Sprintf("%s_line%d", p.name(), b.line), p, b.text))
+			made = append(made, siteOf(fmt.Sprintf("%s_line%d", p.name(), b.line), p, b.text))
 		case isDeclarations(b.text):
 			declarations = append(declarations, b)
 		default:
@@ -88,7 +86,7 @@ func programsOf(t *testing.T, p page) []program {
 	}
 	common := join(declarations)
 	if strings.Contains(common, "func main()") {
-		made = append(made, siteOf(t, p.name(), p, withImports(t, p, common)))
+		made = append(made, siteOf(p.name(), p, withImports(t, p, common)))
 		common = ""
 	}
 	if common == "" && statements == nil {
