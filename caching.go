@@ -59,10 +59,12 @@ var onlyPrivate = []string{"private"}
 // keepPrivate makes the response one that shared caches don't keep (RFC 9111, section
 // 5.2.2.7): they would hand the cookie that it sets to everybody.
 func keepPrivate(h http.Header) {
-	for _, name := range cdnFields {
-		delete(h, name)
+	if len(h) > 0 {
+		for _, name := range cdnFields {
+			delete(h, name)
+		}
 	}
-	if len(h["Cache-Control"]) == 0 {
+	if len(h) == 0 || len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = onlyPrivate
 		return
 	}

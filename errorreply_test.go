@@ -113,7 +113,7 @@ func TestTextOfTheErrorReply(t *testing.T) {
 		{"a browser", []string{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), false},
 		{"only JSON", []string{"application/json"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), true},
 		{"only JSON, in other words", []string{"Application/Problem+JSON; q=0.9, application/json;charset=utf-8"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), true},
-		{"only JSON, in two fields", []string{"application/json", "application/hal+json, "}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), true},
+		{"only JSON, in two fields", []string{"application/hal+json", "application/json, "}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), true},
 		{"JSON first", []string{"application/json, */*;q=0.1"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), false},
 		{"anything", []string{"*/*"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), false},
 		{"nothing that makes sense", []string{"application/json; q"}, &failingStore{save: errDown}, set, 500, strings.TrimSpace(tryAgain), false},

@@ -75,6 +75,20 @@ func ExampleParseKey() {
 	// Output: 32 <nil>
 }
 
+// Fallback keys, newest first, from one environment variable.
+func ExampleParseKeys() {
+	fallbacks, err := cookiestore.ParseKeys(`
+		eoHyTlp0GEXF6ZqlFlvpqw1uzPqLtVgmvPYvlhM0sFs=,
+		6f1d3b0a5c2e4f78899aabbccddeeff00112233445566778899aabbccddeeff0`)
+	fmt.Println(len(fallbacks), err)
+
+	_, err = cookiestore.ParseKeys("eoHyTlp0GEXF6ZqlFlvpqw1uzPqLtVgmvPYvlhM0sFs=, hunter2!")
+	fmt.Println(err)
+	// Output:
+	// 2 <nil>
+	// cookiestore: key 2 of the list is neither hex nor base64: make one with `openssl rand -hex 32`
+}
+
 // A row of Django's table django_session, and one from before Django 3.1.
 func ExampleDjangoRows() {
 	rows, err := cookiestore.NewDjangoRows([]byte("r_iGp@58WAm!dX3a5ID)nOdcd*bWB2d^C4@(DSDC6Lc1-mxLpQ"))

@@ -37,7 +37,7 @@ func (r *keyring) set(key []byte, fallbacks [][]byte) error {
 	for i, secret := range append([][]byte{key}, fallbacks...) {
 		switch {
 		case len(secret) < r.minSize:
-			return keySizeError(i, len(secret), r.minSize)
+			return keySizeError(whichKey(i), len(secret), r.minSize)
 		case !slices.ContainsFunc(secret, func(c byte) bool { return c != 0 }):
 			return usage(whichKey(i) + " has only zero bytes: was its buffer ever filled?")
 		}
@@ -145,8 +145,7 @@ var warnOfKeyText = sync.OnceFunc(func() {
 	slog.Warn("cookiestore: the signing key looks like hex or base64 text: pass it to ParseKey, and keep the text as a fallback key until the cookies that it signed have expired")
 })
 
-func keySizeError(index, size, minimum int) error {
-	which := whichKey(index)
+func keySizeError(which string, size, minimum int) error {
 	detail := fmt.Sprintf("%s has %d bytes, and must have at least %d random ones: "+
 		"make one with securecookie.GenerateRandomKey(32), or with `openssl rand -hex 32` and ParseKey",
 		which, size, minimum)
@@ -159,7 +158,31 @@ func keySizeError(index, size, minimum int) error {
 // ParseKey reads a signing key from text, such as an environment variable holds:
 // hex, or else any kind of base64. The error says what is wrong, and never shows
 // the text.
-func ParseKey(text string) ([]byte, error) {
+func ParseKey(text string) ([]byte, error) { return parseKey("the key", text) }
+
+// ParseKeys reads a list of signing keys, such as an environment variable with fallback
+// keys holds: each as [ParseKey] reads it, separated by commas, line breaks or both. Blank
+// entries don't count, so a list of nothing is no keys and no error. The error says which
+// entry is wrong and why, and never shows the text.
+//
+// It is not for Django's SECRET_KEY_FALLBACKS: those are text, and may hold commas.
+func ParseKeys(list string) ([][]byte, error) {
+	var keys [][]byte
+	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }) {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		key, err := parseKey(fmt.Sprintf("key %d of the list", len(keys)+1), text)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// parseKey is ParseKey, with what to call the key in an error.
+func parseKey(which, text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	key, err := hex.DecodeString(text) // first: all hex is base64, too, of another key
 	if err != nil {
@@ -168,9 +191,9 @@ func ParseKey(text string) ([]byte, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, usage("the key is neither hex nor base64: make one with `openssl rand -hex 32`")
+		return nil, usage(which + " is neither hex nor base64: make one with `openssl rand -hex 32`")
 	case len(key) < MinKeySize:
-		return nil, keySizeError(0, len(key), MinKeySize)
+		return nil, keySizeError(which, len(key), MinKeySize)
 	}
 	return key, nil
 }

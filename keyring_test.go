@@ -42,3 +42,39 @@ func TestParseKey(t *testing.T) {
 		require.NotContains(t, err.Error(), "hunter2")
 	}
 }
+
+func TestParseKeys(t *testing.T) {
+	one, two := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{0xfb}, 33)
+	hex, base64 := hex.EncodeToString(one), base64.URLEncoding.EncodeToString(two)
+	for _, test := range []struct {
+		name, list string
+		want       [][]byte
+	}{
+		{"one key", hex, [][]byte{one}},
+		{"commas", hex + "," + base64, [][]byte{one, two}},
+		{"commas with spaces", " " + base64 + " ,\t" + hex + " ", [][]byte{two, one}},
+		{"lines", hex + "\n" + base64 + "\n", [][]byte{one, two}},
+		{"lines of Windows", hex + "\r\n" + base64 + "\r\n", [][]byte{one, two}},
+		{"commas and lines", "\n" + hex + ",\n" + base64 + ",\n" + hex + ",", [][]byte{one, two, one}},
+		{"nothing", "", nil},
+		{"separators alone", " ,\n, \r\n", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			keys, err := ParseKeys(test.list)
+			require.NoError(t, err)
+			require.Equal(t, test.want, keys)
+		})
+	}
+	for _, test := range []struct{ name, list, says string }{
+		{"a short key", hex + ",\n" + hex[2:], "cookiestore: key 2 of the list has 31 bytes, and must have at least 32 random ones"},
+		{"text", "hunter2!," + hex, "cookiestore: key 1 of the list is neither hex nor base64"},
+		{"a space between keys", hex + " " + hex, "cookiestore: key 1 of the list is neither hex nor base64"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			keys, err := ParseKeys(test.list)
+			require.ErrorContains(t, err, test.says)
+			require.NotContains(t, err.Error(), "hunter2")
+			require.Nil(t, keys)
+		})
+	}
+}

@@ -412,7 +412,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 
 // closeFailed is close for a response that failed: what was flushed stays flushed.
 func (s *lifecycle) closeFailed(c *closing) {
-	c.dropped = s.modified && (s.flushes == 0 || s.sinceFlush > 0)
+	c.dropped = s.modified && s.sinceFlush > 0
 	if s.flushes > 0 {
 		o := s.other()
 		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks

@@ -155,6 +155,7 @@ func (m *Manager) restore(ctx context.Context, value string, rec Record, now tim
 	if into.identity.id == "" {
 		into.identity.id = idOf(value)
 	}
+	into.identity.latest = max(into.identity.latest, into.ends.Unix())
 	revoked, err := m.rules.revocations.Revoked(ctx, Identity{
 		ID: into.identity.id, User: into.userOf(m.rules.userKey), StartedAt: time.UnixMicro(into.identity.began),
 	})

@@ -285,6 +285,9 @@ func (r *recorder) Save(_ ctx, _ string, rec cookiestore.Record) (value, version
 	return "new", "saved", nil
 }
 func (r *recorder) Delete(_ ctx, _, value, version string) error {
+	if value == "" {
+		panic("a session without a cookie is deleted")
+	}
 	r.deleted = append(r.deleted, strings.TrimSpace(value+" "+version))
 	return nil
 }
@@ -309,6 +312,10 @@ func TestWhatAStoreIsAsked(t *testing.T) {
 			&cookiestore.Record{Cookie: "old", NewID: true, Version: "v1", Data: `{"a":1}`, Saved: now, Expires: twoWeeks}, "", false},
 		{"a flush and another session", "old", nil, func(s *cookiestore.Session) { s.Flush(); s.Set("b", 2) },
 			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "old", false},
+		{"a new key and a flush and another session", "old", nil, func(s *cookiestore.Session) { s.CycleKey(); s.Flush(); s.Set("b", 2) },
+			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "old", false},
+		{"a flush of a visitor without a cookie", "", nil, (*cookiestore.Session).Flush, nil, "", false},
+		{"one that was emptied of a visitor without a cookie", "", nil, (*cookiestore.Session).Clear, nil, "", false},
 		{"a flush alone", "old", nil, (*cookiestore.Session).Flush, nil, "old", true},
 		{"at browser close", "old", nil, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.AtBrowserClose) },
 			&cookiestore.Record{Cookie: "old", Version: "v1", Data: `{"a":1,"_session_expiry":0}`, Saved: now, Expires: twoWeeks, BrowserClose: true}, "", false},
@@ -518,6 +525,7 @@ func (b *busyRecord) Delete(c ctx, name, value, version string) error {
 }
 
 func TestConflicts(t *testing.T) {
+	addToA := func(s *cookiestore.Session) { require.NoError(t, cookiestore.Modify(s, "a", func(n *int) { *n++ })) }
 	set := func(s *cookiestore.Session) { s.Set("b", 2) }
 	down := errors.New("the database is down")
 	for _, test := range []struct {
@@ -541,6 +549,13 @@ func TestConflicts(t *testing.T) {
 		{"another key was set and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, (*cookiestore.Session).Clear, `{"c":3} v2`, "", nil},
 		{"the same was changed and the session emptied", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Clear, "", "old v2", nil},
 		{"a flush asks for no state", []string{`{"a":1}`, `{"a":2}`}, 1, nil, (*cookiestore.Session).Flush, "", "old", nil},
+		{"a number is added to", []string{`{"a":1}`, `{"a":5}`}, 1, nil, addToA, `{"a":6} v2`, "", nil},
+		{"a number is set and added to", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { s.Set("a", 10); addToA(s) }, `{"a":11} v2`, "", nil},
+		{"a number is added to and set", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("a", 10) }, `{"a":10} v2`, "", nil},
+		{"one is added to and another set", []string{`{"a":1,"b":1}`, `{"a":5,"b":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("b", 10) }, `{"a":6,"b":10} v2`, "", nil},
+		{"a number is added to twice", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); addToA(s) }, `{"a":7} v2`, "", nil},
+		{"a number is added to and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Clear() }, `{"c":3} v2`, "", nil},
+		{"added to in two rounds", []string{`{"a":1}`, `{"a":5}`, `{"a":7}`}, 2, nil, addToA, `{"a":8} v3`, "", nil},
 		{"the store fails meanwhile", []string{`{"a":1}`}, 1, down, set, "", "", down},
 		{"another server has signed it with a newer key", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, set, "", "", cookiestore.ErrTampered},
 		{"and it was to be emptied", []string{`{"a":1}`}, 1, cookiestore.ErrTampered, (*cookiestore.Session).Clear, "", "", cookiestore.ErrTampered},
@@ -820,4 +835,108 @@ func TestManagerInTheMiddlewareWithFormerScopes(t *testing.T) {
 		require.Len(t, resp.Header["Set-Cookie"], 2, name)
 		require.Contains(t, v.log.String(), "session cookie set twice", name)
 	}
+}
+
+// What a middleware has closed stays closed, though a Manager saves it once more.
+func TestManagerSavesAfterTheFirstByte(t *testing.T) {
+	v := newVisitor(t, newStore(t))
+	m := must(cookiestore.NewManager(v.store))
+	v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+		s.Get("a")
+		fmt.Fprint(w, "page")
+		_, err := m.Save(r.Context(), s)
+		assert.NoError(t, err)
+		s.Set("a", 1)
+	})
+	v.server.Close()
+	require.Contains(t, v.log.String(), `session key \"a\" is not saved`)
+}
+
+func TestLifetimeOfANewSession(t *testing.T) {
+	clock := newClock()
+	m := must(cookiestore.NewManager(newStore(t), clock.option(), cookiestore.WithLifetime(time.Hour)))
+	s, err := m.Load(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, time.Hour, s.ExpiryAge())
+	require.Equal(t, clock.time().Add(time.Hour), s.ExpiryDate().UTC())
+	s.Set("a", 1)
+	_, err = saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	clock.add(40 * time.Minute)
+	require.Equal(t, 20*time.Minute, s.ExpiryAge(), "saved twice, it began once")
+}
+
+// A store may have kept blanks behind the dictionary.
+func TestBlanksBehindTheDictionary(t *testing.T) {
+	clock := newClock()
+	store := newRows()
+	m := must(cookiestore.NewManager(store, clock.option(), cookiestore.WithLifetime(time.Hour)))
+	s, err := m.Load(t.Context(), begin(t, store, clock.time(), "{\"a\":1} \n"))
+	require.NoError(t, err)
+	s.SetModified()
+	cookie, err := saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(`{"a":1,"_session_created":%d}`, clock.time().Unix()), store.rows[cookie.Value].Data)
+}
+
+// Of several errors the store's comes first, and then that of the first key.
+func TestFirstError(t *testing.T) {
+	var s cookiestore.Session
+	for _, key := range []string{"c", "a", "b", "d", "e"} {
+		s.Set(key, func() {})
+	}
+	for range 20 { // a map has no order
+		require.ErrorContains(t, s.Err(), `"a"`)
+	}
+	down := errors.New("the database is down")
+	failed, err := must(cookiestore.NewManager(&failingStore{load: down})).Load(t.Context(), "sessionid=x")
+	require.ErrorIs(t, err, down)
+	failed.Set("a", func() {})
+	require.ErrorIs(t, failed.Err(), down)
+}
+
+// Where every request saves, one whose save is left out doesn't ask the store.
+func TestSaveEveryRequestLoadsOnlyToSave(t *testing.T) {
+	for name, serve := range map[string]http.HandlerFunc{
+		"a status of 500":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"a status of 404":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+		"a public response": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "public") },
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Cookie", "sessionid=x")
+		w := httptest.NewRecorder()
+		cookiestore.Middleware(&failingStore{panics: true}, cookiestore.WithSaveEveryRequest())(serve).ServeHTTP(w, r)
+		require.Empty(t, w.Header()["Vary"], name)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	store := newRows()
+	r.Header.Set("Cookie", begin(t, store, time.Now(), `{"a":1}`))
+	w := httptest.NewRecorder()
+	cookiestore.Middleware(store, cookiestore.WithSaveEveryRequest())(http.NotFoundHandler()).ServeHTTP(w, r)
+	require.Empty(t, w.Header()["Set-Cookie"])
+	w = httptest.NewRecorder()
+	cookiestore.Middleware(store, cookiestore.WithSaveEveryRequest())(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+	require.Len(t, w.Header()["Set-Cookie"], 1)
+	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"], "it depends on the cookie, though the handler doesn't")
+}
+
+// If a session has no room for its flash messages, the oldest go.
+func TestFlashMessagesGiveWay(t *testing.T) {
+	v := newVisitor(t, newStore(t, cookiestore.WithCompressionOver(-1)))
+	resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		s.Set("user", "ann")
+		for i := range 8 {
+			s.AddFlash(fmt.Sprint(i, strings.Repeat("x", 600)))
+		}
+	})
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Contains(t, v.log.String(), `level=WARN msg="flash messages dropped"`)
+	require.Contains(t, v.log.String(), "the session has no room for the oldest 4")
+	v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		assert.True(t, s.Accessed() == false && s.Get("user") == "ann" && s.Accessed())
+		messages := s.Flashes()
+		if assert.Len(t, messages, 4) {
+			assert.Equal(t, "4", messages[0].(string)[:1])
+		}
+	})
 }

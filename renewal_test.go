@@ -104,6 +104,7 @@ func TestOptionalSavesGiveWay(t *testing.T) {
 		{"none may keep it", header("Cache-Control", "public, no-store"), true},
 		{"they may for no time at all", header("Cache-Control", `max-age=0, s-maxage="0", must-revalidate`), true},
 		{"one field may not be kept", header("Cache-Control", `public, private="x-a, x-b"`), false},
+		{"it is public, though it has no age", header("Cache-Control", "public, max-age=0"), false},
 		{"a quoted word is none", header("Cache-Control", `no-cache="public, s-maxage=3"`), true},
 		{"a CDN may keep it", header("Cdn-Cache-Control", "max-age=60"), false},
 		{"a surrogate may keep it", header("Surrogate-Control", "max-age=60"), false},

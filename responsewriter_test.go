@@ -237,6 +237,10 @@ func TestWritingPastTheMiddleware(t *testing.T) {
 			cookiestore.FromContext(r.Context()).Get("a")
 			fmt.Fprint(past, "page")
 		}, true},
+		{"nor is a session that nobody uses", func(past *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
+			cookiestore.FromContext(r.Context())
+			fmt.Fprint(past, "page")
+		}, false},
 		{"without a session it doesn't matter", func(past *frameworkWriter, _ http.ResponseWriter, _ *http.Request) { fmt.Fprint(past, "page") }, false},
 		{"nor if nothing was written", func(_ *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context()).Set("a", 1)

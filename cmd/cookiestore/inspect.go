@@ -28,6 +28,7 @@ type report struct {
 	Expired    bool            `json:"expired"`
 	Data       json.RawMessage `json:"data"`  // as signed, but for what escaped escapes; null if it is not JSON in UTF-8
 	Error      *string         `json:"error"` // what is wrong
+	Hints      []string        `json:"hints"` // what is likely to be behind that, or was undone
 }
 
 // The formats.
@@ -46,7 +47,11 @@ func (c *command) inspect() (int, error) {
 		return misuse, err
 	}
 	var value string
+	var notes []string
 	var r report
+	if err == nil {
+		text, notes, err = unpaste(text)
+	}
 	if err == nil {
 		value, err = c.choose(text)
 	}
@@ -56,6 +61,7 @@ func (c *command) inspect() (int, error) {
 		r = newReport(value)
 		r.fail(err)
 	}
+	r.Hints = append(append(r.Hints, notes...), c.hints(text, value, r)...)
 	if c.json {
 		err = r.printJSON(c)
 	} else {
@@ -100,7 +106,7 @@ func (c *command) choose(text string) (string, error) {
 	case len(values) == 0:
 		return "", fmt.Errorf("the header has no cookie %q (see -name)", c.name)
 	case len(values) == 1 && values[0] == "":
-		return "", fmt.Errorf("the cookie %q is empty, as one is that was deleted", c.name)
+		return "", fmt.Errorf("the cookie %q is empty: it was deleted", c.name)
 	}
 	for _, fits := range []func(report) bool{report.good, func(r report) bool { return r.Verified }} {
 		for _, value := range values {
@@ -122,10 +128,10 @@ func header(text string) (string, bool) {
 }
 
 func newReport(value string) report {
-	return report{Format: unknown, Key: -1, Size: len(value), Data: json.RawMessage("null")}
+	return report{Hints: []string{}, Format: unknown, Key: -1, Size: len(value), Data: json.RawMessage("null")}
 }
 
-// good reports whether the session verifies and is not over.
+// good reports whether it is a valid, unexpired session.
 func (r report) good() bool { return r.Verified && !r.Expired && r.Error == nil }
 
 // look finds out all there is to know of a value.
@@ -190,7 +196,7 @@ func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Reco
 		}
 		return c.accept(rec, r)
 	}
-	return cookiestore.Record{}, errors.New("the signature is that of no key that is given")
+	return cookiestore.Record{}, errors.New("no configured key matches this signature")
 }
 
 // accept verifies a session whose signature is right: it must be one.
@@ -213,7 +219,7 @@ func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiest
 }
 
 func (r *report) fail(err error) {
-	text := strings.TrimPrefix(err.Error(), "cookiestore: ")
+	text := message(err)
 	r.Error = &text
 }
 
@@ -287,12 +293,15 @@ func (r report) print(c *command) error {
 	case r.ExpiresAt == nil:
 		line("ends", "unknown")
 	case r.Expired:
-		line("ends", "%s: it is over", r.ExpiresAt.Format(time.RFC3339))
+		line("ends", "%s: it has expired", r.ExpiresAt.Format(time.RFC3339))
 	default:
 		line("ends", "%s", r.ExpiresAt.Format(time.RFC3339))
 	}
 	if r.Error != nil {
 		line("error", "%s", escaped(*r.Error))
+	}
+	for _, hint := range r.Hints {
+		line("hint", "%s", escaped(hint))
 	}
 	if string(r.Data) != "null" {
 		var data bytes.Buffer
@@ -319,7 +328,7 @@ var formats = map[string]string{
 func (r report) verdict() string {
 	switch {
 	case !r.Verified && r.Key >= 0:
-		return fmt.Sprintf("no: key %d has signed it, but it is no session", r.Key)
+		return fmt.Sprintf("no: key %d has signed it, but it is not a session", r.Key)
 	case !r.Verified:
 		return "no"
 	case r.Key == 0:
@@ -333,5 +342,5 @@ func (r report) room(name string) string {
 	if r.Format != ownFormat && r.Format != djangoFormat {
 		return ""
 	}
-	return fmt.Sprintf("; with the name %d of the %d that browsers keep", len(name)+r.Size, cookiestore.MaxCookieSize)
+	return fmt.Sprintf("; with the name %d of the browsers' limit of %d", len(name)+r.Size, cookiestore.MaxCookieSize)
 }

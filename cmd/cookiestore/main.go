@@ -1,23 +1,27 @@
-// Command cookiestore shows what is in a session, makes keys, and makes session
-// cookies for use with curl.
+// Command cookiestore shows what is in a session, makes keys and session cookies, and
+// checks how a site sets its session cookie.
 //
-//	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
-//	cookiestore keygen
+//	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age AGE] [VALUE]
+//	cookiestore doctor [-json] [-name NAME] [-at TIME] [-follow] [-timeout DURATION] [URL]...
 //	cookiestore sign [-name NAME] [-at TIME] < JSON
+//	cookiestore keygen
 //
-// inspect takes a cookie's value, a Cookie header or a session_data of Django's
-// table django_session, from its argument or from standard input.
+// inspect takes a cookie's value, a Cookie header, a whole HTTP message or a session_data
+// of Django's table django_session, from its argument or from standard input. doctor
+// checks how a site sets its session cookie. cookiestore COMMAND -h says more.
 //
 // Keys come from the environment, where other users of the machine can't read
 // them, unlike arguments:
 //
 //	SESSION_KEY                   the key of the package's own format, hex or base64
-//	SESSION_OLD_KEYS              older ones, newest first, one a line
+//	SESSION_OLD_KEYS              fallback keys, newest first
 //	DJANGO_SECRET_KEY             Django's SECRET_KEY
-//	DJANGO_SECRET_KEY_FALLBACKS   older ones, newest first, one a line
+//	DJANGO_SECRET_KEY_FALLBACKS   fallback keys, newest first
 //
-// The exit status is 0 if the session verifies and is not over, 1 if not, and 2
-// if the command was misused.
+// Lists of keys are separated by commas or line breaks.
+//
+// The exit status is 0 for a valid, unexpired session, or a site with nothing to change, 1
+// if not, and 2 if the command was misused.
 package main
 
 import (
@@ -35,22 +39,6 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
-const usage = `usage:
-  cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age DURATION] [VALUE]
-      show what is in a cookie value, a Cookie header or a session_data of
-      Django's table, from the argument or standard input, and whether it verifies
-  cookiestore keygen
-      make a key
-  cookiestore sign [-name NAME] [-at TIME] < JSON
-      make a session cookie of a JSON object
-
-Keys come from the environment: SESSION_KEY (hex or base64) and SESSION_OLD_KEYS,
-or DJANGO_SECRET_KEY and DJANGO_SECRET_KEY_FALLBACKS; older keys one a line.
-Exit status: 0 verified and not expired, 1 otherwise, 2 misuse.
-
-flags of inspect and sign:
-`
-
 // The exit statuses.
 const (
 	good   = 0
@@ -65,14 +53,16 @@ func misusef(format string, args ...any) error { return misuseError{fmt.Errorf(f
 
 // command is what the command line and the environment say.
 type command struct {
-	flags  *flag.FlagSet
-	json   bool
-	name   string
-	maxAge time.Duration
-	at     time.Time
-	keys   keys
-	in     io.Reader
-	out    io.Writer
+	flags   *flag.FlagSet
+	json    bool
+	name    string
+	maxAge  time.Duration
+	at      time.Time
+	follow  bool
+	timeout time.Duration
+	keys    keys
+	in      io.Reader
+	out     io.Writer
 }
 
 func run(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
@@ -81,45 +71,57 @@ func run(args []string, getenv func(string) string, in io.Reader, out, errOut io
 	case errors.Is(err, flag.ErrHelp):
 		return good
 	case errors.As(err, new(misuseError)):
-		fmt.Fprintln(errOut, "cookiestore:", escaped(err.Error()))
+		fmt.Fprintln(errOut, "cookiestore:", escaped(message(err)))
 		fmt.Fprintln(errOut, "Run cookiestore help for how to call it.")
 		return misuse
 	case err != nil:
-		fmt.Fprintln(errOut, "cookiestore:", escaped(strings.TrimPrefix(err.Error(), "cookiestore: ")))
+		fmt.Fprintln(errOut, "cookiestore:", escaped(message(err)))
 		return bad
 	}
 	return status
 }
 
+// message returns an error's text without the package's name, which the command's own
+// stands for.
+func message(err error) string { return strings.TrimPrefix(err.Error(), "cookiestore: ") }
+
 func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Writer) (int, error) {
 	if len(args) == 0 {
-		return misuse, misusef("which command? inspect, keygen or sign")
+		return misuse, misusef("which command? inspect, doctor, sign or keygen")
 	}
-	c := &command{at: time.Now(), in: in, out: out}
-	c.flags = flag.NewFlagSet(args[0], flag.ContinueOnError)
+	c := &command{at: time.Now(), maxAge: 14 * 24 * time.Hour, in: in, out: out}
+	name := args[0]
+	if name == "help" || name == "-h" || name == "-help" || name == "--help" {
+		if len(args) == 1 {
+			return good, c.help("")
+		}
+		args = []string{args[1], "-h"}
+		name = args[0]
+	}
+	c.flags = flag.NewFlagSet(name, flag.ContinueOnError)
 	c.flags.SetOutput(io.Discard)
-	c.flags.StringVar(&c.name, "name", "sessionid", "`name` of the cookie")
-	c.flags.Func("at", "the `time` to judge expiry at, or to sign at: Unix seconds or RFC 3339 (default now)", c.setTime)
-
 	var do func() (int, error)
-	switch args[0] {
+	switch name {
 	case "inspect":
 		c.inspectFlags()
 		do = c.inspect
+	case "doctor":
+		c.doctorFlags()
+		getenv = noKeys
+		do = c.doctor
 	case "sign":
+		c.nameAndTime("to sign at")
 		do = c.sign
 	case "keygen":
-		getenv = func(string) string { return "" } // who makes a key may have a bad one
+		getenv = noKeys // the one that is there may be bad
 		do = c.keygen
-	case "help", "-h", "-help", "--help":
-		return good, c.help()
 	default:
 		// It may be a session that somebody has forgotten to write inspect before.
-		return misuse, misusef("the first word is none of the commands inspect, keygen, sign")
+		return misuse, misusef("the first word is not a command: inspect, doctor, sign or keygen")
 	}
 	switch err := c.flags.Parse(args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
-		return good, c.help()
+		return good, c.help(name)
 	case err != nil:
 		return misuse, misuseError{err}
 	}
@@ -130,19 +132,29 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 	return do()
 }
 
-// inspectFlags declares the flags that inspect alone has.
-func (c *command) inspectFlags() {
-	c.flags.BoolVar(&c.json, "json", false, "inspect: print a JSON object")
-	c.flags.DurationVar(&c.maxAge, "max-age", 14*24*time.Hour, "inspect: `duration` of a session without an expiry of its own, the site's SESSION_COOKIE_AGE")
+// noKeys is the environment of a command that needs no keys.
+func noKeys(string) string { return "" }
+
+// nameAndTime declares the flags that most commands have.
+func (c *command) nameAndTime(what string) {
+	c.flags.StringVar(&c.name, "name", "sessionid", "`name` of the cookie")
+	c.flags.Func("at", "the `time` "+what+": Unix seconds or RFC 3339 (default now)", c.setTime)
 }
 
-func (c *command) help() error {
-	fmt.Fprint(c.out, usage)
-	c.flags.SetOutput(c.out)
-	if c.flags.Lookup("json") == nil {
-		c.inspectFlags() // help is about all commands
+func (c *command) inspectFlags() {
+	c.nameAndTime("to judge expiry at")
+	c.flags.BoolVar(&c.json, "json", false, "print a JSON object")
+	c.flags.Func("max-age", "the `age` at which a session without an expiry of its own expires, the site's SESSION_COOKIE_AGE: seconds, or a duration such as 336h (default 1209600, two weeks)", c.setMaxAge)
+}
+
+// setMaxAge takes seconds, as Django does, as well as Go's durations.
+func (c *command) setMaxAge(text string) (err error) {
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
 	}
-	c.flags.PrintDefaults()
+	if c.maxAge, err = time.ParseDuration(text); err != nil || c.maxAge <= 0 {
+		return errors.New("want seconds such as 3600, or a duration such as 336h")
+	}
 	return nil
 }
 

@@ -51,6 +51,7 @@ type seen struct {
 	Expired    bool
 	Data       json.RawMessage
 	Error      *string
+	Hints      []string
 }
 
 func inspectJSON(t *testing.T, e env, in string, args ...string) (int, seen) {
@@ -97,7 +98,7 @@ func TestInspectJSON(t *testing.T) {
 			seen{Format: "django-db", Verified: true, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data}},
 		{"a legacy row", django, legacyRow, nil, good,
 			seen{Format: "django-db-legacy", Verified: true, Size: 76, DataSize: 16, Data: data}},
-		{"a fallback key", env{"DJANGO_SECRET_KEY": "new", "DJANGO_SECRET_KEY_FALLBACKS": "other\r\n" + djangoKey + "\n"}, djangoRow, []string{"-at", signedAt}, good,
+		{"a fallback key", env{"DJANGO_SECRET_KEY": "new", "DJANGO_SECRET_KEY_FALLBACKS": "other,\r\n " + djangoKey + "\n"}, djangoRow, []string{"-at", signedAt}, good,
 			seen{Format: "django-db", Verified: true, Key: 2, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data}},
 		{"the package's own format", env{"SESSION_KEY": ownKey}, own, []string{"-at", signedAt}, good, ownWant},
 		{"with both kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": djangoKey}, own, []string{"-at", signedAt}, good, ownWant},
@@ -116,10 +117,10 @@ func TestInspectJSON(t *testing.T) {
 		{"earlier", env{"SESSION_KEY": ownKey}, own, []string{"-at", "1528093730"}, bad,
 			seen{Format: "cookiestore", Verified: true, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data,
 				Error: fail("cookie refused: signed in the future: signed 2018-06-04T06:29:51Z")}},
-		{"a site's own maximum age", django, djangoCookie, []string{"-at", signedAt, "-max-age", "1h"}, good,
+		{"a site's own maximum age", django, djangoCookie, []string{"-at", signedAt, "-max-age", "3600"}, good,
 			seen{Format: "django", Verified: true, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: at(1528093791 + 3600), Data: data}},
 		{"another cookie's name", env{"SESSION_KEY": ownKey}, own, []string{"-at", signedAt, "-name", "other"}, bad,
-			seen{Format: "unknown", Key: -1, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data, Error: fail("the signature is that of no key that is given")}},
+			seen{Format: "unknown", Key: -1, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data, Error: fail("no configured key matches this signature")}},
 		{"no key", env{}, djangoCookie, []string{"-at", signedAt}, bad,
 			seen{Format: "unknown", Key: -1, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data, Error: fail("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")}},
 		{"another key for a legacy row", env{"DJANGO_SECRET_KEY": "x"}, legacyRow, nil, bad,
@@ -131,7 +132,7 @@ func TestInspectJSON(t *testing.T) {
 		{"a header without its name and the cookie", django, "theme=dark; other=1", nil, bad,
 			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the header has no cookie "sessionid" (see -name)`)}},
 		{"a deleted cookie", django, "Set-Cookie: sessionid=; Max-Age=0", nil, bad,
-			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the cookie "sessionid" is empty, as one is that was deleted`)}},
+			seen{Format: "unknown", Key: -1, Data: json.RawMessage("null"), Error: fail(`the cookie "sessionid" is empty: it was deleted`)}},
 		{"the first of a header's cookies that is not over", env{"SESSION_KEY": ownKey}, "Cookie: sessionid=" + over + "; sessionid=" + own, []string{"-at", signedAt}, good, ownWant},
 		{"the first that verifies if none is good", env{"SESSION_KEY": ownKey}, "Cookie: sessionid=bad; sessionid=" + own, []string{"-at", "1528093822"}, bad,
 			seen{Format: "cookiestore", Verified: true, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Expired: true, Data: ownWant.Data}},
@@ -140,7 +141,7 @@ func TestInspectJSON(t *testing.T) {
 		{"a cookie that is too long", django, long, []string{"-at", signedAt}, bad,
 			seen{Format: "django", Size: len(long), DataSize: 8008, SignedAt: signed, ExpiresAt: twoWeeks, Data: longData, Error: fail("cookie refused: too large: name and value have 10738 bytes, over 4096")}},
 		{"a long row with another key", env{"DJANGO_SECRET_KEY": "x"}, long, []string{"-at", signedAt}, bad,
-			seen{Format: "unknown", Key: -1, Size: len(long), DataSize: 8008, SignedAt: signed, ExpiresAt: twoWeeks, Data: longData, Error: fail("the signature is that of no key that is given")}},
+			seen{Format: "unknown", Key: -1, Size: len(long), DataSize: 8008, SignedAt: signed, ExpiresAt: twoWeeks, Data: longData, Error: fail("no configured key matches this signature")}},
 		{"an end in the year 1", django, first, []string{"-at", signedAt}, bad,
 			seen{Format: "django", Verified: true, Size: len(first), DataSize: 47, SignedAt: signed, ExpiresAt: &yearOne, Expired: true, Data: json.RawMessage(`{"_session_expiry":"0001-01-01T00:00:00+00:00"}`)}},
 		{"nothing", django, "\n", nil, bad,
@@ -148,6 +149,7 @@ func TestInspectJSON(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, got := inspectJSON(t, test.env, test.in, test.args...)
+			got.Hints = nil // they have tests of their own
 			require.Equal(t, test.want, got)
 			require.Equal(t, test.status, status)
 		})
@@ -203,7 +205,7 @@ func TestInspectForReaders(t *testing.T) {
 	require.Equal(t, `format      Django's signed_cookies
 verified    yes, with the primary key
 compressed  no
-size        16 bytes of JSON in 73 bytes; with the name 82 of the 4096 that browsers keep
+size        16 bytes of JSON in 73 bytes; with the name 82 of the browsers' limit of 4096
 signed      2018-06-04T06:29:51Z
 ends        2018-06-18T06:29:51Z
 
@@ -228,10 +230,10 @@ ends        unknown
 	status, out, _ = call(env{}, compressed, "inspect")
 	require.Equal(t, bad, status)
 	require.Contains(t, out, "format      unknown\nverified    no\ncompressed  yes\n")
-	require.Contains(t, out, "ends        2018-06-18T06:29:51Z: it is over\nerror       not verified, since no key for it is given")
+	require.Contains(t, out, "ends        2018-06-18T06:29:51Z: it has expired\nerror       not verified, since no key for it is given")
 	status, out, _ = call(env{"DJANGO_SECRET_KEY": djangoKey}, "InRleHQi:1r31eq:krFDOAi1kULMj3oEF1XXao8qA6yIPlz8paf6FtGy0iI", "inspect")
 	require.Equal(t, bad, status)
-	require.Contains(t, out, "verified    no: key 0 has signed it, but it is no session\n")
+	require.Contains(t, out, "verified    no: key 0 has signed it, but it is not a session\n")
 	status, out, _ = call(env{}, strings.Repeat(" ", maxInput+1), "inspect", "-json")
 	require.Equal(t, bad, status)
 	require.Contains(t, out, `"error":"standard input has over 33554432 bytes"`)
@@ -254,12 +256,12 @@ func TestSign(t *testing.T) {
 	require.Equal(t, djangoCookie, sign(t, env{"DJANGO_SECRET_KEY": djangoKey}, `{"num_visits":1}`))
 
 	for _, test := range []struct{ name, in, says string }{
-		{"no JSON", "nope", "standard input holds no JSON object"},
-		{"null", "null", "standard input holds null"},
-		{"a list", "[1]", "standard input holds no JSON object"},
-		{"nothing", "", "standard input holds no JSON object"},
-		{"an empty session", "{}", "the session is empty, or over at once"},
-		{"one that is over", `{"a":1,"_session_expiry":-1}`, "the session is empty, or over at once"},
+		{"no JSON", "nope", "standard input is not a JSON object"},
+		{"null", "null", "standard input is null"},
+		{"a list", "[1]", "standard input is not a JSON object"},
+		{"nothing", "", "standard input is not a JSON object"},
+		{"an empty session", "{}", "the session is empty, or expires at once"},
+		{"one that is over", `{"a":1,"_session_expiry":-1}`, "the session is empty, or expires at once"},
 		{"one that is too large", `{"a":"` + incompressible(5000) + `"}`, `largest keys: "a"`},
 		{"an expiry that is none", `{"_session_expiry":"soon"}`, "is not an ISO 8601 time"},
 		{"too much", strings.Repeat(" ", maxInput+1), "standard input has over 33554432 bytes"},
@@ -299,7 +301,7 @@ func TestMisuse(t *testing.T) {
 		says string
 	}{
 		{"no command", nil, nil, "which command?"},
-		{"an unknown command", nil, []string{"hunter2"}, `the first word is none of the commands`},
+		{"an unknown command", nil, []string{"hunter2"}, `the first word is not a command`},
 		{"an unknown flag", nil, []string{"inspect", "-key", "x"}, "flag provided but not defined: -key"},
 		{"a time past all years", nil, []string{"inspect", "-at", "9223372036854775807"}, "outside of the years 1 to 9999"},
 		{"a time before all years", nil, []string{"sign", "-at", "-62135596801"}, "outside of the years 1 to 9999"},
@@ -308,10 +310,18 @@ func TestMisuse(t *testing.T) {
 		{"an argument of keygen", nil, []string{"keygen", "64"}, "keygen takes no argument"},
 		{"an argument of sign", nil, []string{"sign", "{}"}, "takes no argument"},
 		{"sign without a key", nil, []string{"sign"}, "no key: set SESSION_KEY"},
-		{"sign with two kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": "x"}, []string{"sign"}, "both set"},
+		{"sign with two kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": "x"}, []string{"sign"}, "unset the one that is not to sign"},
 		{"a name that no cookie can have", env{"SESSION_KEY": ownKey}, []string{"sign", "-name", "a b"}, "invalid Cookie.Name"},
+		{"a key of zeros", env{"SESSION_KEY": strings.Repeat("00", 32)}, []string{"inspect", "x"}, "SESSION_KEY and SESSION_OLD_KEYS: the key has only zero bytes"},
+		{"a Django key of zeros", env{"DJANGO_SECRET_KEY": "\x00"}, []string{"inspect", "x"}, "the key has only zero bytes"},
+		{"a maximum age that is none", nil, []string{"inspect", "-max-age", "soon"}, "want seconds such as 3600, or a duration such as 336h"},
+		{"a maximum age of nothing", nil, []string{"inspect", "-max-age", "0"}, "want seconds such as 3600"},
+		{"a negative maximum age", nil, []string{"inspect", "-max-age", "-1h"}, "want seconds such as 3600"},
+		{"an empty maximum age", nil, []string{"inspect", "-max-age", ""}, "want seconds such as 3600"},
+		{"a maximum age past all durations", nil, []string{"inspect", "-max-age", "99999999999"}, "want seconds such as 3600"},
+		{"help on a command that there isn't", nil, []string{"help", "hunter2"}, "the first word is not a command"},
 		{"a key in no encoding", env{"SESSION_KEY": "hunter2!"}, []string{"inspect", "x"}, "SESSION_KEY: the key is neither hex nor base64"},
-		{"a short old key", env{"SESSION_KEY": ownKey, "SESSION_OLD_KEYS": ownKey + "\n68756e74657232"}, []string{"inspect", "x"}, "line 2 of SESSION_OLD_KEYS: the key has 7 bytes"},
+		{"a short old key", env{"SESSION_KEY": ownKey, "SESSION_OLD_KEYS": ownKey + "\n68756e74657232"}, []string{"inspect", "x"}, "SESSION_OLD_KEYS: key 2 of the list has 7 bytes"},
 		{"old keys alone", env{"SESSION_OLD_KEYS": ownKey}, []string{"inspect", "x"}, "SESSION_OLD_KEYS is set, and SESSION_KEY is not"},
 		{"Django's fallbacks alone", env{"DJANGO_SECRET_KEY_FALLBACKS": "x"}, []string{"inspect", "x"}, "DJANGO_SECRET_KEY_FALLBACKS is set, and DJANGO_SECRET_KEY is not"},
 	} {
@@ -321,18 +331,38 @@ func TestMisuse(t *testing.T) {
 			require.Empty(t, out)
 			require.Contains(t, errOut, test.says)
 			require.NotContains(t, errOut, "hunter2")
+			require.Equal(t, 1, strings.Count(errOut, "cookiestore:"), errOut)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"-h"}, {"inspect", "-h"}, {"sign", "-help"}} {
-		status, out, errOut := call(nil, "", args...)
-		require.Equal(t, good, status)
-		require.Empty(t, errOut)
-		require.Contains(t, out, "cookiestore keygen")
-		require.Contains(t, out, "-max-age duration")
+	for _, test := range []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"help", []string{"help"}, []string{"cookiestore inspect", "cookiestore doctor", "cookiestore sign", "cookiestore keygen", "SESSION_KEY"}},
+		{"-h", []string{"-h"}, []string{"COMMAND -h"}},
+		{"inspect", []string{"inspect", "-h"}, []string{"usage: cookiestore inspect", "example", "SESSION_OLD_KEYS", "commas or line breaks", "-max-age age", "-json", "-at time", "-name name"}},
+		{"help inspect", []string{"help", "inspect"}, []string{"usage: cookiestore inspect", "-max-age age"}},
+		{"sign", []string{"sign", "-help"}, []string{"usage: cookiestore sign", "example", "SESSION_KEY", "to sign at"}},
+		{"keygen", []string{"keygen", "-h"}, []string{"usage: cookiestore keygen", "example"}},
+		{"doctor", []string{"doctor", "--help"}, []string{"usage: cookiestore doctor", "example", "Exit status", "-follow", "-timeout duration", "-json"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, out, errOut := call(env{"SESSION_KEY": "bad"}, "", test.args...)
+			require.Equal(t, good, status)
+			require.Empty(t, errOut)
+			for _, text := range test.says {
+				require.Contains(t, out, text)
+			}
+		})
 	}
+	_, out, _ := call(nil, "", "keygen", "-h")
+	require.NotContains(t, out, "flags:", "it has none")
+	_, out, _ = call(nil, "", "sign", "-h")
+	require.NotContains(t, out, "-json", "it is inspect's")
 }
 
 // The program itself, with its own environment and exit status.

@@ -32,10 +32,10 @@ func (c *command) sign() (int, error) {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(text, &object); err != nil {
-		return bad, fmt.Errorf("standard input holds no JSON object: %w", err)
+		return bad, fmt.Errorf("standard input is not a JSON object: %w", err)
 	}
 	if object == nil {
-		return bad, fmt.Errorf("standard input holds null, and no JSON object")
+		return bad, fmt.Errorf("standard input is null, not a JSON object")
 	}
 	var session cookiestore.Session
 	session.Update(json.RawMessage(text))
@@ -44,7 +44,7 @@ func (c *command) sign() (int, error) {
 	case err != nil:
 		return bad, err
 	case len(cookies) == 0:
-		return bad, fmt.Errorf("the session is empty, or over at once, and has no cookie")
+		return bad, fmt.Errorf("the session is empty, or expires at once, so it has no cookie")
 	}
 	_, err = fmt.Fprintln(c.out, cookies[0].Value)
 	return good, err
@@ -54,7 +54,7 @@ func (c *command) sign() (int, error) {
 func (k keys) onlyStore() (*cookiestore.CookieStore, error) {
 	switch {
 	case k.own != nil && k.django != nil:
-		return nil, misusef("SESSION_KEY and DJANGO_SECRET_KEY are both set: which one is to sign?")
+		return nil, misusef("SESSION_KEY and DJANGO_SECRET_KEY are both set: unset the one that is not to sign")
 	case k.own != nil:
 		return cookiestore.NewWithCodec(k.own)
 	case k.django != nil:

@@ -35,7 +35,7 @@ func NewFlags(program string) *Flags {
 	c := &f.config
 	f.Text(&c.addr, "addr", "ADDR", "127.0.0.1:8080", "`host:port` to serve on; port 0 takes a free one")
 	f.Text(&c.key, "key", "SESSION_KEY", "", "signing `key`, at least 32 bytes in hex or base64; a random one if empty")
-	f.Text(&c.oldKeys, "old-keys", "SESSION_OLD_KEYS", "", "`keys` that are still accepted, newest first, separated by commas")
+	f.Text(&c.oldKeys, "old-keys", "SESSION_OLD_KEYS", "", "`keys` that are still accepted, newest first, separated by commas or line breaks")
 	f.Text(&c.djangoKey, "django-key", "DJANGO_SECRET_KEY", "", "Django's `SECRET_KEY`, to share sessions with a Django site;\n-old-keys are then its SECRET_KEY_FALLBACKS")
 	f.Text(&c.name, "name", "COOKIE_NAME", "sessionid", "`name` of the session cookie")
 	f.set.Func("max-age", "how long a session lasts after it was saved: a `duration` such as 30m, or seconds (default 336h, two weeks)", c.setMaxAge)

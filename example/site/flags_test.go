@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func TestRefusedFlags(t *testing.T) {
 		{"a cookie name that needs Secure", []string{"-name", "__Host-id"}, "its prefix needs Secure"},
 		{"a short key", []string{"-key", sitetest.HexKey[2:]}, "-key: the key has 31 bytes, and must have at least 32"},
 		{"a key in no encoding", []string{"-key", "?" + sitetest.HexKey}, "-key: the key is neither hex nor base64"},
-		{"a short old key", []string{"-key", sitetest.HexKey, "-old-keys", sitetest.HexKey + "," + sitetest.HexKey[2:]}, "key 2 of -old-keys: the key has 31 bytes"},
+		{"a short old key", []string{"-key", sitetest.HexKey, "-old-keys", sitetest.HexKey + "," + sitetest.HexKey[2:]}, "-old-keys: key 2 of the list has 31 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := NewFlags("test").Parse(test.args, noEnvironment, io.Discard)
@@ -113,5 +114,24 @@ func TestKeysAreReadInHexOrAnyBase64(t *testing.T) {
 		got, err := decodeKey("-key", text)
 		require.NoError(t, err, name)
 		assert.Equal(t, key, got, name)
+	}
+}
+
+func TestOldKeysAreSeparatedByCommasOrLines(t *testing.T) {
+	other := strings.Repeat("ab", 32)
+	for name, args := range map[string][]string{
+		"the package's own keys, commas":          {"-key", other, "-old-keys", sitetest.HexKey + ", " + other},
+		"the package's own keys, lines and comma": {"-key", other, "-old-keys", sitetest.HexKey + ",\r\n" + other + "\n"},
+		"Django's keys, comma":                    {"-django-key", "x", "-old-keys", "one , two"},
+		"Django's keys, lines":                    {"-django-key", "x", "-old-keys", "one\r\ntwo\n"},
+	} {
+		c, err := NewFlags("test").Parse(args, noEnvironment, io.Discard)
+		require.NoError(t, err, name)
+		_, old, err := c.Keys()
+		require.NoError(t, err, name)
+		require.Len(t, old, 2, name)
+		if c.djangoKey != "" {
+			require.Equal(t, [][]byte{[]byte("one"), []byte("two")}, old, name)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package site
 
 import (
 	"crypto/rand"
-	"fmt"
 	"strings"
 
 	"example.com/cookiestore"
@@ -37,12 +36,8 @@ func (c Config) Keys() (key []byte, old [][]byte, err error) {
 	} else if key, err = decodeKey("-key", c.key); err != nil {
 		return nil, nil, err
 	}
-	for i, text := range textKeys(c.oldKeys) {
-		k, err := decodeKey(fmt.Sprintf("key %d of -old-keys", i+1), string(text))
-		if err != nil {
-			return nil, nil, err
-		}
-		old = append(old, k)
+	if old, err = cookiestore.ParseKeys(c.oldKeys); err != nil {
+		return nil, nil, Usagef("-old-keys: %s", strings.TrimPrefix(err.Error(), "cookiestore: "))
 	}
 	return key, old, nil
 }
@@ -58,10 +53,11 @@ func decodeKey(which, text string) ([]byte, error) {
 	return key, nil
 }
 
-// textKeys splits a comma-separated list.
+// textKeys splits a list of Django's keys, which are text, as [cookiestore.ParseKeys]
+// splits others: at commas and line breaks.
 func textKeys(list string) [][]byte {
 	var keys [][]byte
-	for text := range strings.SplitSeq(list, ",") {
+	for text := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }) {
 		if text = strings.TrimSpace(text); text != "" {
 			keys = append(keys, []byte(text))
 		}
