@@ -24,6 +24,11 @@ const djangoLegacySalt = "django.contrib.sessionsSessionStore"
 // held to the size of a cookie.
 const maxRow = 16 << 20
 
+// rowCompressOver is the size of the JSON from which on a row is deflated. That takes
+// 50 µs, the larger part of what a request that changes a session costs this side of the
+// database.
+const rowCompressOver = 1024
+
 // A DjangoRows reads and writes the column session_data of Django's table
 // django_session, with Django's SECRET_KEY. The form is that of a [Signer] with
 // the salt [DjangoDatabaseSalt], so a row can't be used as a cookie, nor a cookie
@@ -47,22 +52,45 @@ func NewDjangoRows(secret []byte, fallbacks ...[]byte) (*DjangoRows, error) {
 	return &DjangoRows{signer}, nil
 }
 
+// boundSalt is the salt of rows that are bound to their session key, before that key.
+const boundSalt = "cookiestore.row:"
+
+// NewBoundRows returns a DjangoRows whose signatures also cover the session key of the
+// row: see [DjangoRows.EncodeFor]. Someone who can write to the table, but has no
+// signing key, can't give one row's data to another. Django can't read these rows, and
+// rows of Django are refused.
+func NewBoundRows(secret []byte, fallbacks ...[]byte) (*DjangoRows, error) {
+	s := &Signer{salt: boundSalt, nameBound: true, ascii: true}
+	signer, err := s.init(1, secret, fallbacks)
+	if err != nil {
+		return nil, err
+	}
+	return &DjangoRows{signer}, nil
+}
+
 // SetKeys replaces the keys while they are in use; see [Signer.SetKeys].
 func (d *DjangoRows) SetKeys(secret []byte, fallbacks ...[]byte) error {
 	return d.signer.SetKeys(secret, fallbacks...)
 }
 
 // Encode returns the session_data of a dictionary, a JSON object, that is saved
-// at a time. It is deflated where that makes it shorter, as Django does it. A
-// dictionary of more than 16 MiB, which Decode would refuse, is [ErrTooLarge].
+// at a time. What is over 1 KiB is deflated, where that makes it shorter: Django deflates
+// smaller ones, too, and reads both. A dictionary of more than 16 MiB, which Decode would
+// refuse, is [ErrTooLarge].
 func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
+	return d.EncodeFor("", data, at)
+}
+
+// EncodeFor is Encode for the row of one session key, which plays a part with
+// [NewBoundRows] alone.
+func (d *DjangoRows) EncodeFor(sessionKey, data string, at time.Time) (string, error) {
 	text := getBuffer()
 	defer text.free()
 	text.b = jsonobject.AppendASCII(text.b, data)
 	if err := checkReadable(text.b, maxRow); err != nil {
 		return "", err
 	}
-	return d.signer.signData("", text.b, at, payload.Compression{Over: 0}), nil
+	return d.signer.signData(sessionKey, text.b, at, payload.Compression{Over: rowCompressOver}), nil
 }
 
 // A DjangoRow is the content of a session_data.
@@ -82,10 +110,17 @@ type DjangoRow struct {
 // say. A program that runs under GODEBUG=fips140=only refuses all legacy rows, since
 // SHA-1 is not allowed there.
 func (d *DjangoRows) Decode(sessionData string) (DjangoRow, error) {
-	if legacy, ok := splitLegacyRow(sessionData); ok {
+	return d.DecodeFor("", sessionData)
+}
+
+// DecodeFor is Decode for the row of one session key. With [NewBoundRows], data that
+// was signed for another key is [ErrTampered], and a legacy row, which is bound to
+// none, is refused.
+func (d *DjangoRows) DecodeFor(sessionKey, sessionData string) (DjangoRow, error) {
+	if legacy, ok := splitLegacyRow(sessionData); ok && !d.signer.nameBound {
 		return d.decodeLegacy(legacy)
 	}
-	rec, key, err := signerCodec{d.signer}.open("", sessionData, maxRow)
+	rec, key, err := signerCodec{d.signer}.open(sessionKey, sessionData, maxRow)
 	if err != nil {
 		return DjangoRow{}, err
 	}

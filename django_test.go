@@ -3,6 +3,7 @@ package cookiestore
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,65 @@ func TestDjangoRowsRefuse(t *testing.T) {
 	require.ErrorContains(t, err, "the key is empty")
 }
 
+func TestBoundRows(t *testing.T) {
+	v := vectors(t, "db_row")[0]
+	old := vectors(t, "legacy_db_row")[0]
+	rows, err := NewBoundRows([]byte(v.Secret))
+	require.NoError(t, err)
+	django := v.rows(t)
+	const session = "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dz"
+	bound, err := rows.EncodeFor(session, `{"a":1}`, signedAt)
+	require.NoError(t, err)
+	unbound, err := rows.Encode(`{"a":1}`, signedAt)
+	require.NoError(t, err)
+	cookie, err := NewSigner([]byte(strings.Repeat("k", MinKeySize)))
+	require.NoError(t, err)
+	sameSecret, err := NewBoundRows([]byte(strings.Repeat("k", MinKeySize)))
+	require.NoError(t, err)
+
+	row, err := rows.DecodeFor(session, bound)
+	require.NoError(t, err)
+	require.Equal(t, DjangoRow{Record: Record{Data: `{"a":1}`, Saved: signedAt}}, row)
+	for _, test := range []struct {
+		name          string
+		rows          *DjangoRows
+		session, data string
+	}{
+		{"a row under another session key", rows, session[1:] + "a", bound},
+		{"a row without its session key", rows, "", bound},
+		{"a row that is bound to none", rows, session, unbound},
+		{"a row of Django", rows, "", v.Value},
+		{"a bound row, read as Django's", django, session, bound},
+		{"a cookie of that name", sameSecret, session, cookie.Sign(session, "e30", signedAt)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := test.rows.DecodeFor(test.session, test.data)
+			require.ErrorIs(t, err, ErrTampered)
+		})
+	}
+	// Its digest covers no session key.
+	legacy, err := NewBoundRows([]byte(old.Secret))
+	require.NoError(t, err)
+	_, err = legacy.DecodeFor(session, old.Value)
+	require.ErrorIs(t, err, ErrMalformed)
+
+	newer, err := NewBoundRows([]byte("a newer key"), []byte(v.Secret))
+	require.NoError(t, err)
+	row, err = newer.DecodeFor(session, bound)
+	require.NoError(t, err)
+	require.True(t, row.Resave)
+	require.Equal(t, 1, row.KeyIndex)
+
+	row, err = django.DecodeFor(session, v.Value)
+	require.NoError(t, err, "Django's rows are bound to no session key")
+	want, err := django.Decode(v.Value)
+	require.NoError(t, err)
+	require.Equal(t, want, row)
+
+	_, err = NewBoundRows(nil)
+	require.ErrorContains(t, err, "the key is empty")
+}
+
 func vectorSigner(tb testing.TB, secret string) *Signer {
 	s, err := NewDjangoSigner(DjangoDatabaseSalt, []byte(secret))
 	require.NoError(tb, err)
@@ -135,4 +195,20 @@ func TestRecordEndsAt(t *testing.T) {
 	ends, err := first.EndsAt(time.Hour)
 	require.NoError(t, err)
 	require.False(t, ends.IsZero(), "that would be unknown")
+}
+
+// Deflating small rows costs more than it saves.
+func TestRowsAreDeflatedFrom1KiBOn(t *testing.T) {
+	rows, err := NewDjangoRows([]byte("key"))
+	require.NoError(t, err)
+	for size, deflated := range map[int]bool{100: false, 1024: false, 1025: true} {
+		data := `{"a":"` + strings.Repeat("x", size-8) + `"}`
+		require.Len(t, data, size)
+		row, err := rows.Encode(data, signedAt)
+		require.NoError(t, err)
+		require.Equal(t, deflated, row[0] == '.', size)
+		got, err := rows.Decode(row)
+		require.NoError(t, err)
+		require.Equal(t, data, got.Data)
+	}
 }

@@ -107,6 +107,25 @@ func ExampleDjangoRows() {
 	// {"num_visits":1} true <nil>
 }
 
+// The row of one session is worth nothing under another session key.
+func ExampleNewBoundRows() {
+	rows, err := cookiestore.NewBoundRows([]byte("32 random bytes that nobody knows"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessionData, err := rows.EncodeFor("alice", `{"admin":true}`, time.Now())
+	if err != nil {
+		log.Fatal(err)
+	}
+	row, err := rows.DecodeFor("alice", sessionData)
+	fmt.Println(row.Data, err)
+	_, err = rows.DecodeFor("mallory", sessionData)
+	fmt.Println(errors.Is(err, cookiestore.ErrTampered))
+	// Output:
+	// {"admin":true} <nil>
+	// true
+}
+
 func ExampleRecord_Check() {
 	rec := cookiestore.Record{Data: `{"_session_expiry":30}`, Saved: time.Unix(1_800_000_000, 0)}
 	err := rec.Check(14*24*time.Hour, time.Unix(1_800_000_060, 0))

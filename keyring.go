@@ -162,7 +162,7 @@ func ParseKey(text string) ([]byte, error) { return parseKey("the key", text) }
 
 // ParseKeys reads a list of signing keys, such as an environment variable with fallback
 // keys holds: each as [ParseKey] reads it, separated by commas, line breaks or both. Blank
-// entries don't count, so a list of nothing is no keys and no error. The error says which
+// entries don't count, so an empty list gives no keys and no error. The error says which
 // entry is wrong and why, and never shows the text.
 //
 // It is not for Django's SECRET_KEY_FALLBACKS: those are text, and may hold commas.

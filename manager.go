@@ -26,7 +26,8 @@ type Manager struct {
 	signing *CookieStore // the store, if it is one with a format of ours
 	outer   any          // asks a context for this middleware
 
-	optional bool // saves that no handler has asked for are not those of signing anew alone
+	optional bool  // saves that no handler has asked for are not those of signing anew alone
+	turns    turns // of requests that save the same session
 	reports  reports
 }
 
@@ -132,7 +133,7 @@ func (c *candidates) add(value string) bool {
 // loadOne is load for the only cookie.
 func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, into *contents) {
 	var rec Record
-	err := m.loadRecord(ctx, &value, &rec)
+	err := m.loadRecord(ctx, m.loadValue, &value, &rec)
 	if err == nil {
 		err = m.restore(ctx, value, rec, m.rules.now(), into)
 	}
@@ -205,11 +206,12 @@ func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, refused []refusal, into *contents) {
 	var valid []string
 	var ids []identity
+	load := m.loadFrom(ctx, values)
 	now := m.rules.now()
 	for _, value := range values {
 		var c contents
 		var rec Record
-		err := m.loadRecord(ctx, &value, &rec)
+		err := m.loadRecord(ctx, load, &value, &rec)
 		if err == nil {
 			err = m.restore(ctx, value, rec, now, &c)
 		}
@@ -222,7 +224,7 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 			continue
 		case slices.Contains(valid, value):
 			continue // another spelling of the same
-		case !into.loaded || !c.saved.Before(into.saved):
+		case !c.saved.Before(into.saved):
 			*into = c
 			into.value = value
 		}
@@ -245,11 +247,14 @@ type refusal struct {
 	err   error
 }
 
-// loadRecord has the store load the session of a cookie. Clients and proxies may have
-// percent-encoded its colons, as npm's cookie package does: value is then made what it
-// was. A store's own value may have such signs in it, too, and so comes first.
-func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (err error) {
-	*rec, err = m.loadValue(ctx, *value)
+// A loadFunc is Store.Load for the cookies of this manager.
+type loadFunc func(ctx context.Context, value string) (Record, error)
+
+// loadRecord loads the session of a cookie. Clients and proxies may have percent-encoded
+// its colons, as npm's cookie package does: value is then made what it was. A store's own
+// value may have such signs in it, too, and so comes first.
+func (m *Manager) loadRecord(ctx context.Context, load loadFunc, value *string, rec *Record) (err error) {
+	*rec, err = load(ctx, *value)
 	if err == nil || strings.IndexByte(*value, '%') < 0 || !IsRefused(err) {
 		return err
 	}
@@ -268,18 +273,29 @@ func (m *Manager) loadRecord(ctx context.Context, value *string, rec *Record) (e
 // loadValue has the store load a session, unless no cookie of this manager's can be that
 // large.
 func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
-	name := m.cookie.Name
-	limit := max(m.maxCookieSize, MaxCookieSize) * m.chunks // it may have been larger before
-	if size := len(name) + len(value); size > limit {
-		return Record{}, refuseTooLong(size, limit)
+	if err := m.checkSize(value); err != nil {
+		return Record{}, err
 	}
 	if m.cookies != nil {
-		return m.cookies.loadUpTo(ctx, name, value, limit)
+		return m.cookies.loadUpTo(ctx, m.cookie.Name, value, m.sizeLimit())
 	}
-	return m.store.Load(ctx, name, value)
+	return m.store.Load(ctx, m.cookie.Name, value)
 }
 
 var percentColons = strings.NewReplacer("%3A", ":", "%3a", ":")
+
+// sizeLimit is the size of the largest cookie that is looked at, all chunks together.
+func (m *Manager) sizeLimit() int {
+	return max(m.maxCookieSize, MaxCookieSize) * m.chunks // it may have been larger before
+}
+
+// checkSize refuses a cookie that is too large to be one of this manager's.
+func (m *Manager) checkSize(value string) error {
+	if size := len(m.cookie.Name) + len(value); size > m.sizeLimit() {
+		return refuseTooLong(size, m.sizeLimit())
+	}
+	return nil
+}
 
 func loadError(err error) error { return fmt.Errorf("session can't be loaded: %w", err) }
 
@@ -345,10 +361,20 @@ const maxConflicts = 100
 // carryOut does what is to be done at the end of a request, if need be on top of
 // what other requests have done meanwhile.
 func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
+	ctx, cancel := m.detached(ctx)
+	defer cancel()
+	turn, err := m.takeTurn(ctx, c)
+	if err != nil {
+		return cookieChange{}, err
+	}
+	defer turn.pass()
 	for conflicts := 0; ; conflicts++ {
-		change, err := m.try(ctx, r, s, how, c)
-		if !errors.Is(err, ErrConflict) || conflicts == maxConflicts {
+		change, err := m.tryInTurn(ctx, turn, r, s, how, c)
+		switch {
+		case !errors.Is(err, ErrConflict):
 			return change, err
+		case conflicts == maxConflicts:
+			return change, fmt.Errorf("%w, %d times in a row, by other processes", err, maxConflicts)
 		}
 		if !c.asked() {
 			return cookieChange{}, nil // the other request has seen to it
@@ -356,7 +382,7 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 		if err := pause(ctx, conflicts); err != nil {
 			return cookieChange{}, err
 		}
-		err = m.merge(ctx, s, how, c)
+		err = m.merge(ctx, turn, s, how, c)
 		switch {
 		case err == nil:
 		case c.what == endSession && errors.Is(err, ErrInterrupted):
@@ -382,7 +408,7 @@ func pause(ctx context.Context, conflicts int) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("session can't be saved: %w", context.Cause(ctx))
 	}
 }
 
@@ -439,6 +465,7 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 			return cookieChange{}, err
 		}
 		s.kept(c, change.value, version)
+		c.rec.Version = version
 		return change, nil
 	}
 }
@@ -497,8 +524,8 @@ func (m *Manager) ended(s *Session, c *closing) cookieChange {
 
 // merge puts the session's changes on top of what the store has now. The error is
 // [ErrInterrupted] if it has none any more.
-func (m *Manager) merge(ctx context.Context, s *Session, how *ending, c *closing) error {
-	rec, err := m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
+func (m *Manager) merge(ctx context.Context, t *turn, s *Session, how *ending, c *closing) error {
+	rec, err := m.latest(ctx, t, c)
 	var theirs contents
 	if err == nil {
 		err = how.rules.restore(rec, how.rules.now(), &theirs)

@@ -645,8 +645,8 @@ func TestFlushWhileTheStoreSaves(t *testing.T) {
 	})
 }
 
-// What waits for other requests waits no longer than its own.
-func TestConflictsEndWithTheRequest(t *testing.T) {
+// A visitor who leaves doesn't end a merge; that other requests go on and on does.
+func TestConflictsEnd(t *testing.T) {
 	store := &busyRecord{loads: []string{`{"a":1}`}, conflicts: 1e6}
 	m, err := cookiestore.NewManager(store)
 	require.NoError(t, err)
@@ -656,7 +656,8 @@ func TestConflictsEndWithTheRequest(t *testing.T) {
 	s.Set("b", 2)
 	store.meanwhile = cancel
 	_, err = m.Save(ctx, s)
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, cookiestore.ErrConflict)
+	require.ErrorContains(t, err, "changed meanwhile, 100 times in a row, by other processes")
 }
 
 func TestInterruptedIsABadRequest(t *testing.T) {
@@ -939,4 +940,16 @@ func TestFlashMessagesGiveWay(t *testing.T) {
 			assert.Equal(t, "4", messages[0].(string)[:1])
 		}
 	})
+}
+
+// What another request has deleted is not there to be emptied; the cookie goes.
+func TestEmptiedAndDeletedMeanwhile(t *testing.T) {
+	m := must(cookiestore.NewManager(&busyRecord{loads: []string{`{"a":1}`, ``}, conflicts: 1}, quiet))
+	s, err := m.Load(t.Context(), "sessionid=old")
+	require.NoError(t, err)
+	s.Clear()
+	cookie, err := saveOne(t.Context(), m, s)
+	require.NoError(t, err)
+	require.Equal(t, -1, cookie.MaxAge)
+	require.True(t, s.IsNew())
 }

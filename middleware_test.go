@@ -890,3 +890,28 @@ func TestPrintedContext(t *testing.T) {
 	}))
 	served.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 }
+
+// A handler may ask for the session as often as it likes, and its context is that of the
+// request.
+func TestHandlersContext(t *testing.T) {
+	v := newVisitor(t, newStore(t))
+	v.get(func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+		assert.Same(t, s, cookiestore.FromContext(r.Context()))
+		s.Set("a", 1)
+		fmt.Fprint(w, "page")
+	})
+	require.Empty(t, v.log.String())
+	require.Equal(t, 1, v.value("a"))
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	deadline, _ := ctx.Deadline()
+	cookiestore.Middleware(newStore(t))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got, ok := r.Context().Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, deadline, got)
+		assert.NoError(t, r.Context().Err())
+		cancel()
+		<-r.Context().Done()
+		assert.ErrorIs(t, r.Context().Err(), context.Canceled)
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+}

@@ -318,3 +318,20 @@ func TestTheSameMiddlewareTwice(t *testing.T) {
 		})
 	}
 }
+
+// A renewal that fails is logged; the page is as good as before.
+func TestRenewalThatFails(t *testing.T) {
+	v := newVisitor(t, &failingStore{save: errDown}, cookiestore.WithSaveEveryRequest())
+	v.cookie = "sessionid=x"
+	resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		s.Get("a")
+		fmt.Fprint(w, "page")
+	})
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, "page", v.body)
+	require.Empty(t, resp.Cookies())
+	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"])
+	require.Contains(t, v.log.String(), `level=ERROR msg="session not renewed" cookie=sessionid`)
+	require.Contains(t, v.log.String(), "the database is down")
+	require.Equal(t, 1, strings.Count(v.log.String(), "\n"))
+}

@@ -38,7 +38,11 @@ func TestMaxCookieSize(t *testing.T) {
 				v := newVisitor(t, store, test.options...)
 				longest := 0
 				// Base64 takes three bytes to four: some lengths are left out.
-				for n := test.limit; n > 0; n-- {
+				start := test.limit
+				if kind == "signed" {
+					start = test.limit * 3 / 4
+				}
+				for n := start; n > 0; n-- {
 					resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 						s.Set("a", strings.Repeat("x", n))
 					})

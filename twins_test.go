@@ -43,6 +43,7 @@ func TestNewestCookieCounts(t *testing.T) {
 				{"nor does one that is not valid", []string{old, "sessionid=bad"}, "old", 1, 1},
 				{"the same cookie twice is one", []string{old, old}, "old", 1, 0},
 				{"in whatever spelling", []string{old, strings.ReplaceAll(old, ":", "%3A"), strings.ReplaceAll(old, "sessionid=", `sessionid="`) + `"`}, "old", 1, 0},
+				{"an older one in two spellings is one", []string{old, strings.ReplaceAll(old, ":", "%3a"), newest}, "newest", 2, 0},
 				{"none is valid", []string{expired, "sessionid=bad"}, nil, 0, 2},
 				{"eight are looked at", append(bad(7), newest), "newest", 1, 7},
 				{"a ninth is not", append(bad(8), newest), nil, 0, 8},
@@ -312,4 +313,61 @@ func TestCookiesAreTakenWhenTheRequestComes(t *testing.T) {
 		r.Header.Del("Cookie")
 		assert.Equal(t, 1, s.Get("a"))
 	})
+}
+
+// The other spelling of a cookie is tried where the first is refused, and its error counts
+// only if the store has failed.
+func TestErrorsOfSpellings(t *testing.T) {
+	down := &failsFor{rows: newRows(), value: "a:b"}
+	for _, test := range []struct {
+		name    string
+		store   cookiestore.Store
+		cookie  string
+		refused error
+		fails   bool
+	}{
+		{"both are refused", percents{newRows()}, "x%3Ay", cookiestore.ErrNoSession, false},
+		{"the second fails", down, "a%3Ab", nil, true},
+		{"the first fails", &failsFor{rows: newRows(), value: "a%3Ab"}, "a%3Ab", nil, true},
+		{"another sign is left alone", percents{newRows()}, "x%3By", cookiestore.ErrNoSession, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := must(cookiestore.NewManager(test.store, quiet)).Load(t.Context(), "sessionid="+test.cookie)
+			require.Equal(t, test.fails, err != nil)
+			if test.refused != nil {
+				require.ErrorIs(t, s.Refused(), test.refused)
+			}
+		})
+	}
+}
+
+// A record that can't be deleted is an error, whichever cookie's it is.
+func TestTwinThatCantBeDeleted(t *testing.T) {
+	for name, end := range map[string]func(*cookiestore.Session){"flushed": (*cookiestore.Session).Flush, "cleared": (*cookiestore.Session).Clear} {
+		t.Run(name, func(t *testing.T) {
+			store := &keeps{newRows(), ""}
+			old := begin(t, store, time.Now().Add(-time.Hour), `{"a":1}`)
+			store.value = strings.TrimPrefix(old, "sessionid=")
+			m := must(cookiestore.NewManager(store, quiet))
+			s, err := m.Load(t.Context(), old+"; "+begin(t, store, time.Now(), `{"a":2}`))
+			require.NoError(t, err)
+			end(s)
+			cookies, err := m.Save(t.Context(), s)
+			require.ErrorIs(t, err, errDown)
+			require.Empty(t, cookies)
+		})
+	}
+}
+
+// keeps is a store that can't delete one record.
+type keeps struct {
+	*rows
+	value string
+}
+
+func (s *keeps) Delete(c ctx, name, value, version string) error {
+	if value == s.value {
+		return errDown
+	}
+	return s.rows.Delete(c, name, value, version)
 }

@@ -35,9 +35,9 @@ func backends() []backend {
 		{name: "gorilla", open: func(context.Context) (peer, error) { return gorillaPeer(), nil }},
 	}
 	return append(list,
-		dbstoreBackend("dbstore-sqlite", sqlite, func() (*sql.DB, error) { return openSQLite("dbstore.db") }),
-		dbstoreBackend("dbstore-postgresql", postgres, openPostgres),
-		dbstoreBackend("dbstore-mariadb", mariadb, func() (*sql.DB, error) { return openMySQL(schema) }),
+		dbstoreSQLite(),
+		dbstoreServer("dbstore-postgresql", postgres, openPostgres),
+		dbstoreServer("dbstore-mariadb", mariadb, func() (*sql.DB, error) { return openMySQL(schema) }),
 		backend{name: "scs-memory", open: func(context.Context) (peer, error) {
 			return scsPeer("scs-memory", memstore.NewWithCleanupInterval(0)), nil
 		}},
@@ -47,16 +47,30 @@ func backends() []backend {
 	)
 }
 
-func dbstoreBackend(name string, db *database, open func() (*sql.DB, error)) backend {
+// dbstoreSQLite is dbstore as its documentation has it opened.
+func dbstoreSQLite() backend {
+	const file = "dbstore.db"
+	return dbstoreBackend("dbstore-sqlite", sqlite, func() (*dbstore.Store, error) {
+		return dbstore.OpenSQLite("sqlite", sqlitePath(file), key)
+	}, func() (*sql.DB, error) { return openSQLite(file) })
+}
+
+func dbstoreServer(name string, db *database, open func() (*sql.DB, error)) backend {
+	return dbstoreBackend(name, db, func() (*dbstore.Store, error) {
+		pool, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return dbstore.New(pool, key)
+	}, open)
+}
+
+func dbstoreBackend(name string, db *database, openStore func() (*dbstore.Store, error), open func() (*sql.DB, error)) backend {
 	return backend{
 		name: name,
 		db:   db,
 		open: func(ctx context.Context) (peer, error) {
-			pool, err := open()
-			if err != nil {
-				return peer{}, err
-			}
-			store, err := dbstore.New(pool, key)
+			store, err := openStore()
 			if err != nil {
 				return peer{}, err
 			}

@@ -68,10 +68,11 @@ func sqliteDir() string {
 	return filepath.Join(getenv("BENCH_SQLITE", os.TempDir()), schema)
 }
 
+func sqlitePath(name string) string { return filepath.Join(sqliteDir(), name) }
+
 // openSQLite opens the file with that name.
 func openSQLite(name string) (*sql.DB, error) {
-	path := filepath.Join(sqliteDir(), name)
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	db, err := sql.Open("sqlite", "file:"+sqlitePath(name)+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
 	if err != nil {
 		return nil, err
 	}

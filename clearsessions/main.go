@@ -8,8 +8,21 @@
 // the machine can't read a password there, unlike in arguments. It says nothing
 // when all is well.
 //
-// The exit status is 0 if all of them were removed, 1 if not, and 2 if the command
-// was misused. With -every, failures are logged, and the next time is tried.
+// While it removes them for more than a second, a line says how far it is: on a terminal
+// alone, and not with -every.
+//
+//	clearsessions -count ...
+//	clearsessions -list [-values] ...
+//
+// These remove nothing. -count prints how many sessions are live, and how many have
+// expired. -list prints a line for each live session: its session key, when it expires
+// (UTC) and the bytes of its data, separated by tabs. Anyone who sees a session key can
+// hijack the session, unless the table holds hashes of them (dbstore.WithHashedKeys).
+// With -values, the dictionary follows, as JSON. It shows whatever the visitors' sessions
+// hold, and is not verified: the command has no signing key.
+//
+// The exit status is 0 if all went well, 1 if not, and 2 if the command was misused.
+// With -every, failures are logged, and the next time is tried.
 //
 // A program that uses dbstore can run Store.ClearEvery itself.
 package main
@@ -57,7 +70,7 @@ func misusef(format string, args ...any) error { return misuseError{fmt.Errorf(f
 func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	c, err := parseFlags(args, getenv, out)
 	if err == nil {
-		err = c.clear(ctx)
+		err = c.do(ctx, out, errOut)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -77,6 +90,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 type command struct {
 	store, dsn, table string
 	every, timeout    time.Duration
+
+	wantsCount, wantsList, values bool
 }
 
 const usage = `usage: clearsessions -store sqlite|postgres|mysql -dsn NAME [flags]
@@ -95,7 +110,10 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 	flags.StringVar(&c.dsn, "dsn", "", "data source `name` of the database ($DSN)")
 	flags.StringVar(&c.table, "table", "django_session", "`name` of the table")
 	flags.DurationVar(&c.every, "every", 0, "do it again after each `interval`, such as 1h, until SIGINT or SIGTERM (default: do it once)")
-	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "`duration` that the database may take for a thousand sessions; 0 for any")
+	flags.BoolVar(&c.wantsCount, "count", false, "print how many sessions are live and how many have expired; remove nothing")
+	flags.BoolVar(&c.wantsList, "list", false, "print the session key, the expiry and the size of each live session; remove nothing")
+	flags.BoolVar(&c.values, "values", false, "with -list, print what each session holds, too, unverified")
+	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "`duration` that the database may take for one batch; 0 for any")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, usage)
@@ -124,29 +142,54 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 		return nil, misusef("-dsn is missing: the database, such as %s", exampleDSNs[c.store])
 	case c.every < 0 || given["every"] && c.every == 0:
 		return nil, misusef("-every %v is no interval", c.every)
+	case c.wantsCount && c.wantsList:
+		return nil, misusef("-count and -list exclude each other")
+	case given["every"] && (c.wantsCount || c.wantsList):
+		return nil, misusef("-every is for removing: -count and -list print once")
+	case c.values && !c.wantsList:
+		return nil, misusef("-values is for -list")
 	}
 	return c, nil
 }
 
-// clear removes what is over.
-func (c *command) clear(ctx context.Context) error {
+// do does what the flags say.
+func (c *command) do(ctx context.Context, out, errOut io.Writer) error {
 	db, err := openDatabase(c.store, c.dsn)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	// A store needs a key to read sessions and to write them. This one does
-	// neither, so any will do.
+	line := c.progress(out, errOut)
+	defer line.erase()
+	// A store needs a key to verify sessions and to sign them. This one does neither,
+	// so any will do.
 	key := []byte(rand.Text())
-	store, err := dbstore.New(db, key, dbstore.WithTable(c.table), dbstore.WithTimeout(c.timeout))
+	store, err := dbstore.New(db, key, dbstore.WithTable(c.table), dbstore.WithTimeout(c.timeout), dbstore.WithClearProgress(line.add))
 	if err != nil {
 		return misuseError{err}
 	}
-	if c.every == 0 {
+	switch {
+	case c.wantsCount:
+		return count(ctx, store, out)
+	case c.wantsList:
+		return c.list(ctx, store, out, line.add)
+	case c.every == 0:
 		return store.ClearExpired(ctx)
 	}
 	store.ClearEvery(ctx, c.every, nil)
 	return nil
+}
+
+// progress returns the progress of what the flags ask for, nil where nobody watches or
+// where the output itself is seen.
+func (c *command) progress(out, errOut io.Writer) *progress {
+	switch {
+	case c.every > 0 || c.wantsCount || c.wantsList && isTerminal(out):
+		return nil
+	case c.wantsList:
+		return watched(errOut, "sessions listed")
+	}
+	return watched(errOut, "sessions removed")
 }
 
 // exampleDSNs has an example for each store.

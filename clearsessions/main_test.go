@@ -12,6 +12,7 @@ import (
 
 	"example.com/cookiestore"
 	"example.com/cookiestore/dbstore"
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -146,10 +147,12 @@ func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"a file that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", missing}, "unable to open database file"},
+		{"a file that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", missing}, "no connection: unable to open database file (SQLite code 14)"},
 		{"a table that isn't there", t.Context(), []string{"-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
-		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "failed to connect"},
-		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "dial tcp 127.0.0.1:1"},
+		{"PostgreSQL that is down", t.Context(), []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "@127.0.0.1:1/shop"}, "no connection: connection refused"},
+		{"MySQL that is down", t.Context(), []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)/shop"}, "no connection: connection refused"},
+		{"a list of a table that isn't there", t.Context(), []string{"-list", "-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
+		{"a count of a table that isn't there", t.Context(), []string{"-count", "-store", "sqlite", "-dsn", path, "-table", "sessions"}, "SQL logic error: no such table: sessions"},
 		{"a signal before it is done", stopped, []string{"-store", "sqlite", "-dsn", path}, "context canceled"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -160,6 +163,53 @@ func TestFailuresAreSaidAndHaveStatusOne(t *testing.T) {
 		})
 	}
 	assert.NoFileExists(t, missing, "it must make no database")
+}
+
+// Nothing of a DSN is shown, whatever a driver makes of it.
+func TestNoDSNIsShown(t *testing.T) {
+	for _, test := range []struct{ store, dsn string }{
+		{"postgres", "postgres://shop:" + password + "@127.0.0.1:1/shop?sslmode=disable"},
+		{"postgres", "postgres://" + password + ":x@127.0.0.1:1/shop?sslmode=disable"},
+		{"postgres", "postgres://shop:a@" + password + "@127.0.0.1:1/shop"},
+		{"postgres", "postgres://shop:a/" + password + "@127.0.0.1:1/shop"},
+		{"postgres", "host=127.0.0.1 port=1 password=a " + password},
+		{"postgres", "postgres://shop@127.0.0.1:1/shop?sslmode=" + password},
+		{"mysql", "shop:" + password + "@tcp(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a@tcp(" + password + ".invalid:1)/shop"},
+		{"mysql", "shop:a@" + password + "(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a/" + password + "@tcp(127.0.0.1:1)/shop"},
+		{"mysql", "shop:a@tcp(127.0.0.1:1)/shop?tls=" + password},
+		{"sqlite", "file:x.db?mode=ro&_pragma=key('" + password},
+		{"sqlite", "/nowhere/" + password},
+	} {
+		status, _, errOut := call(t, t.Context(), nil, "-store", test.store, "-dsn", test.dsn)
+		assert.NotEqual(t, good, status, test.dsn)
+		assert.NotEmpty(t, errOut, test.dsn)
+	}
+}
+
+// Where nothing would be committed, nothing was removed.
+func TestAutocommitOff(t *testing.T) {
+	dsn := os.Getenv("TEST_MYSQL_DSN")
+	if dsn == "" {
+		dsn = "root@tcp(127.0.0.1:3306)/test"
+	}
+	config, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	config.Params = map[string]string{"autocommit": "0"}
+	db, err := openDatabase("mysql", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	if err := db.PingContext(t.Context()); err != nil {
+		const missing = "MariaDB can't be reached: install it (apt-get install mariadb-server) and set TEST_MYSQL_DSN to its address"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	status, _, errOut := call(t, t.Context(), nil, "-store", "mysql", "-dsn", config.FormatDSN())
+	assert.Equal(t, bad, status)
+	assert.Contains(t, errOut, "clearsessions: autocommit is off")
 }
 
 func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
@@ -178,6 +228,10 @@ func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
 		{"an interval of nothing", []string{"-store", "sqlite", "-dsn", "x", "-every", "0"}, "-every 0s is no interval"},
 		{"an interval that is none", []string{"-every", "soon"}, `invalid value "soon" for flag -every`},
 		{"a negative timeout", []string{"-store", "sqlite", "-dsn", "x", "-timeout", "-1s"}, "the timeout is negative"},
+		{"two things at once", []string{"-store", "sqlite", "-dsn", "x", "-list", "-count"}, "-count and -list exclude each other"},
+		{"a list again and again", []string{"-store", "sqlite", "-dsn", "x", "-list", "-every", "1h"}, "-every is for removing"},
+		{"a count again and again", []string{"-store", "sqlite", "-dsn", "x", "-count", "-every", "1h"}, "-every is for removing"},
+		{"values of no list", []string{"-store", "sqlite", "-dsn", "x", "-values"}, "-values is for -list"},
 		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
 		{"a DSN without its flag", []string{"-store", "mysql", "shop:" + password + "@/shop"}, "there is an argument that is no flag"},
 	} {
@@ -195,7 +249,7 @@ func TestHelpNamesEachFlag(t *testing.T) {
 	status, out, errOut := call(t, t.Context(), nil, "-help")
 	assert.Equal(t, good, status)
 	assert.Empty(t, errOut)
-	for _, flag := range []string{"store", "dsn", "table", "every", "timeout"} {
+	for _, flag := range []string{"store", "dsn", "table", "every", "timeout", "count", "list", "values"} {
 		assert.Contains(t, out, "\n  -"+flag)
 	}
 }

@@ -1,10 +1,8 @@
 package dbstore
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,16 +22,6 @@ func TestNoUpdateIsLost(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) { testNoUpdateIsLost(t, d) })
 	}
 }
-
-// serializable is a database that takes statements back for the sake of others.
-var serializable = database{"PostgreSQL, serializable", PostgreSQL, func(t testing.TB) *sql.DB {
-	address, err := url.Parse(postgresDSN(t))
-	require.NoError(t, err)
-	query := address.Query()
-	query.Set("default_transaction_isolation", "serializable")
-	address.RawQuery = query.Encode()
-	return open(t, "pgx", address.String())
-}}
 
 func testNoUpdateIsLost(t *testing.T, d database) {
 	const visitors, rounds = 16, 8

@@ -163,7 +163,7 @@ func needed(t testing.TB, found string, err error, missing string) string {
 // sql runs a statement on the store's table, which it calls {table}.
 func (s *Store) sql(t testing.TB, statement string, args ...any) int64 {
 	t.Helper()
-	q := strings.ReplaceAll(statement, "{table}", s.dialect.quoted(s.table))
+	q := strings.ReplaceAll(statement, "{table}", s.dialect.quotedTable(s.table))
 	if s.dialect.numbered {
 		for i := range args {
 			q = strings.Replace(q, "?", fmt.Sprintf("$%d", i+1), 1)
@@ -178,7 +178,7 @@ func (s *Store) sql(t testing.TB, statement string, args ...any) int64 {
 
 func (s *Store) count(t testing.TB) (n int) {
 	t.Helper()
-	require.NoError(t, s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+s.dialect.quoted(s.table)).Scan(&n))
+	require.NoError(t, s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+s.dialect.quotedTable(s.table)).Scan(&n))
 	return n
 }
 

@@ -24,14 +24,27 @@
 // SQLite, PostgreSQL, MariaDB and MySQL, with any driver of database/sql. The
 // package imports none. Times are in UTC, as Django keeps them with USE_TZ = True.
 //
-// With SQLite, give writers time to wait for each other, or they fail at once. That
-// wait is the driver's: neither the request's context nor [WithTimeout] ends it. With
-// modernc.org/sqlite:
+// With SQLite, [OpenSQLite] takes the place of sql.Open and New, and sets what makes
+// it fast:
 //
-//	file:sessions.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
+//	store, err := dbstore.OpenSQLite("sqlite", "sessions.db", key)
+//
+// If you open it yourself, set PRAGMA journal_mode = WAL and busy_timeout. A store's own
+// writers take turns; busy_timeout lets them wait for other programs. That wait is the
+// driver's: neither the request's context nor [WithTimeout] ends it. Without it the store
+// waits itself, which takes longer.
 //
 // With github.com/go-sql-driver/mysql, interpolateParams=true saves two round
-// trips a query.
+// trips a query. A session in MySQL or MariaDB can be as large as the server's
+// max_allowed_packet; a larger one is [cookiestore.ErrTooLarge]. With autocommit off
+// nothing would be committed, and the store refuses to write.
+//
+// Any isolation level will do: each statement is a transaction of its own. The tests
+// run on PostgreSQL at all levels and in all of pgx's modes of execution, and on
+// MariaDB at all levels and in several SQL modes. The engines that speak the same SQL
+// (CockroachDB, YugabyteDB, TiDB, Vitess) were not tried. What their documentation
+// says they lack, the store can do without: advisory locks, operator classes and SKIP
+// LOCKED.
 //
 // # Requests at the same time
 //
@@ -39,35 +52,52 @@
 // one statement, which changes the row only if it is as it was loaded. Where it
 // isn't, the middleware loads it again and merges the changes of both requests,
 // key by key: no change of another key is lost, and of two changes of the same key
-// the later one counts. Django loses one of the requests' changes. A row that was
-// deleted or is over meanwhile is not brought back: see [cookiestore.ErrInterrupted].
+// the later one counts, but [cookiestore.Modify] and flash messages of both do. Django
+// loses one of the requests' changes. Within a process, requests that save one session
+// take turns, and each merges onto what the one before has saved, so that many of them
+// at once take no more statements than one after the other. A row that was
+// deleted or has expired meanwhile is not brought back: see [cookiestore.ErrInterrupted].
 //
 // Two things remain as in Django. A request that began with a key from before
-// [cookiestore.Session.CycleKey] finds no session, and its response deletes the
-// cookie; if it arrives after that with the new key, the visitor is logged out. And
-// what one request has moved to a new key, another's Flush of the old one misses.
+// [cookiestore.Session.CycleKey] finds no session, and if it stores something, the
+// cookie of its response logs the visitor out. And what one request has moved to a new
+// key, another's Flush of the old one misses.
 //
 // # Failures
 //
-// Every query runs under the request's context and for at most five seconds (see
-// [WithTimeout]). A database that doesn't answer, or can't be written to, is an
-// error for the middleware's error handler, and the visitor's cookie stays as it
-// is. Nothing has to be restarted when the database is back.
+// Every statement runs for at most five seconds (see [WithTimeout]), with all that is
+// tried for it. A load also ends with the request's context. A save or a deletion
+// doesn't: a visitor who closes the page has still logged out, or paid.
 //
-// Where the connection breaks, or the time is up, while a statement runs, the database
-// may carry it out all the same. A visitor who goes away ends the request's context:
-// what is not saved by then, a Flush too, is not saved.
+// A statement is tried again where that is safe:
+//
+//   - What the database has taken back for the sake of another statement (a
+//     serialization failure, a deadlock, a lock that SQLite would not wait for) is
+//     tried again after a short random pause, up to 50 times.
+//   - What a server refuses because it is read-only, as the old primary is after a
+//     failover, goes to another connection, and the first is closed. So does what
+//     fails because pgx's prepared statement is stale.
+//   - Where the connection breaks, the statement may have been carried out. It is sent
+//     once more, on a connection that answers. A new session has a key that is used
+//     once, and a change is made only to the state that was loaded, so neither can
+//     happen twice; what the first has done, the second finds.
+//
+// A database that doesn't answer all the same, or can't be written to, is an error for
+// the middleware's error handler, and the visitor's cookie stays as it is. Nothing has
+// to be restarted when the database is back.
+//
+// Errors hold no session ID, no value of a session, and nothing of the DSN. Where
+// there is no connection, they say why in the store's own words, since a driver may
+// repeat the DSN with its password.
 package dbstore
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore"
@@ -76,16 +106,24 @@ import (
 // A Store is a [cookiestore.Store] that keeps sessions in the rows of a table. It
 // is safe for concurrent use, by any number of processes.
 type Store struct {
-	db      *sql.DB
+	db      *pool
+	reads   *pool     // the same, but in a store of OpenSQLite
+	opened  []*sql.DB // what Close closes
 	rows    *cookiestore.DjangoRows
+	hashed  bool // see WithHashedKeys
 	dialect *dialect
 	table   string
 	queries queries
 	timeout time.Duration
 	now     func() time.Time
+
+	vetted   atomic.Pointer[settings] // of the server, where they matter
+	writers  queue                    // where only one can write
+	mustWait atomic.Bool              // the server doesn't know SKIP LOCKED
+	cleared  func(removed int64)      // see WithClearProgress
 }
 
-var _ cookiestore.Store = (*Store)(nil)
+var _ cookiestore.ManyLoader = (*Store)(nil)
 
 // An Option is an option of [New].
 type Option func(*options)
@@ -94,8 +132,10 @@ type options struct {
 	dialect   Dialect
 	fallbacks [][]byte
 	table     string
+	hashed    bool
 	timeout   time.Duration
 	now       func() time.Time
+	cleared   func(removed int64)
 }
 
 // WithDialect says what SQL the database speaks. It is needed where the driver is
@@ -110,19 +150,30 @@ func WithFallbackKeys(keys ...[]byte) Option {
 	return func(o *options) { o.fallbacks = append(o.fallbacks, keys...) }
 }
 
-// WithTable names the table. Two middlewares of one program should have a table
-// each: a key of the one's sessions would be good for the other's, too. Default:
-// django_session.
+// WithTable names the table. A dot separates it from the schema it is in, if that is
+// not the one where the database looks first: "shop.django_session" (in MySQL a
+// database; in SQLite an attached one, which every connection must attach). Two
+// middlewares of one program should have a table each: a key of the one's sessions
+// would be good for the other's, too. Default: django_session.
 func WithTable(name string) Option { return func(o *options) { o.table = name } }
 
-// WithTimeout bounds the time that a query may take, beside the request's context.
-// Default: five seconds; 0 means no bound.
+// WithTimeout bounds the time that a statement may take, with the wait for a
+// connection and all that is tried again. In ClearExpired it is the time of one batch.
+// Default: five seconds; 0 means no bound, and then a save waits for a dead database
+// as long as the middleware lets it, 30 seconds.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
 // session is over is judged by the clock of [cookiestore.WithClock]. Default:
 // time.Now.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// WithClearProgress calls report after each batch that [Store.ClearExpired] has
+// removed, with the number of its rows: for tools that show how far they are. Default:
+// nothing is reported.
+func WithClearProgress(report func(removed int64)) Option {
+	return func(o *options) { o.cleared = report }
+}
 
 // New returns a store on the table django_session. The key is Django's SECRET_KEY,
 // of any length but zero; without a Django, use 32 random bytes or more. It signs
@@ -131,10 +182,28 @@ func WithClock(now func() time.Time) Option { return func(o *options) { o.now = 
 //
 // New doesn't connect: a program can start before its database does.
 func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
-	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now}
+	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
 	for _, option := range opts {
 		option(&o)
 	}
+	store, err := o.open(db)
+	if err != nil {
+		return nil, err
+	}
+	makeRows := cookiestore.NewDjangoRows
+	if o.hashed {
+		makeRows = cookiestore.NewBoundRows
+	}
+	rows, err := makeRows(key, o.fallbacks...)
+	if err != nil {
+		return nil, err
+	}
+	store.rows, store.hashed, store.queries = rows, o.hashed, store.dialect.queries(o.table)
+	return store, nil
+}
+
+// open returns a store without rows and statements.
+func (o *options) open(db *sql.DB) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("dbstore: the database is nil")
 	}
@@ -143,18 +212,18 @@ func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
 		return nil, err
 	}
 	switch {
-	case !isName(o.table):
-		return nil, fmt.Errorf("dbstore: table %q: the name needs 1 to %d letters, digits and _, and no digit first", o.table, maxName)
 	case o.timeout < 0:
 		return nil, errors.New("dbstore: the timeout is negative")
 	case o.now == nil:
 		return nil, errors.New("dbstore: the clock is nil")
+	case o.cleared == nil:
+		return nil, errors.New("dbstore: the function that reports progress is nil")
 	}
-	rows, err := cookiestore.NewDjangoRows(key, o.fallbacks...)
-	if err != nil {
+	if err := checkTable(o.table); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, rows: rows, dialect: d, table: o.table, queries: d.queries(o.table), timeout: o.timeout, now: o.now}, nil
+	all := &pool{DB: db}
+	return &Store{db: all, reads: all, dialect: d, table: o.table, timeout: o.timeout, now: o.now, cleared: o.cleared}, nil
 }
 
 // SetKeys replaces the signing keys while the store is in use; see
@@ -163,70 +232,42 @@ func (s *Store) SetKeys(key []byte, fallbacks ...[]byte) error {
 	return s.rows.SetKeys(key, fallbacks...)
 }
 
-// CreateTable makes the table and its indexes exactly as Django's migrations make
-// them. Where the table exists, it does nothing. A table of that name that has
-// other columns is an error. A Django that comes later takes the table over with
-// manage.py migrate --fake-initial.
-//
-// Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
-// before Go 1.26, and gets an error.
-func (s *Store) CreateTable(ctx context.Context) error {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	if _, err := s.exec(ctx, s.queries.probe); err == nil {
-		return nil
-	}
-	statements, err := s.dialect.create(s.table)
-	if err != nil {
-		return err
-	}
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return failed(ctx, err)
-	}
-	defer tx.Rollback()
-	for _, statement := range statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return failed(ctx, err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return failed(ctx, err)
-	}
-	_, err = s.exec(ctx, s.queries.probe) // a table of that name may be another
-	return err
-}
-
 // A Row is a row of the table.
 type Row struct {
-	SessionKey  string // the value of the visitor's cookie
+	SessionKey  string // the value of the visitor's cookie, or its hash: see [WithHashedKeys]
 	SessionData string // signed; see [cookiestore.DjangoRows]
 	ExpireDate  time.Time
 }
 
-// Row returns the row of a session, as it stands, for tools that show it. The error
-// is [cookiestore.ErrMalformed] if the key is not of the form that Django gives
-// keys, which is known without a query; or [cookiestore.ErrNoSession].
+// Row returns the row of a session, as it stands, for tools that show it. The key is
+// the value of the visitor's cookie, with [WithHashedKeys], too. The error is
+// [cookiestore.ErrMalformed] if the key is not of the form that Django gives keys,
+// which is known without a query; or [cookiestore.ErrNoSession].
 func (s *Store) Row(ctx context.Context, key string) (Row, error) {
 	if !isKey(key) {
-		return Row{}, fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
+		return Row{}, errNoKey
 	}
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	row := Row{SessionKey: key}
+	row := Row{SessionKey: s.rowKey(key)}
 	var expires moment
-	err := s.db.QueryRowContext(ctx, s.queries.load, key).Scan(&row.SessionData, &expires)
+	err := s.query(ctx, s.queries.load, []any{row.SessionKey}, &row.SessionData, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Row{}, fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
+		return Row{}, errNoRow
 	case err != nil:
-		return Row{}, failed(ctx, err)
+		return Row{}, err
 	case expires.IsZero():
-		return Row{}, fmt.Errorf("dbstore: the row's expire_date is no time: %w", cookiestore.ErrMalformed)
+		return Row{}, errNoDate
 	}
 	row.ExpireDate = expires.Time
 	return row, nil
 }
+
+var (
+	errNoKey = fmt.Errorf("dbstore: the key is not %d characters of a-z0-9: %w", keySize, cookiestore.ErrMalformed)
+	errNoRow = fmt.Errorf("dbstore: %w", cookiestore.ErrNoSession)
+)
 
 // Load returns the session that a row holds. Besides the errors of Row, it refuses
 // rows that no key has signed ([cookiestore.ErrTampered]). Whether the session is
@@ -237,214 +278,94 @@ func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, 
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
-	decoded, err := s.rows.Decode(row.SessionData)
+	return s.record(row)
+}
+
+// record returns the session that a row holds.
+func (s *Store) record(row Row) (cookiestore.Record, error) {
+	decoded, err := s.rows.DecodeFor(row.SessionKey, row.SessionData)
 	if err != nil {
 		return cookiestore.Record{}, err
 	}
 	rec := decoded.Record
-	rec.Expires, rec.Version = row.ExpireDate, row.SessionData
+	rec.Expires, rec.Version = row.ExpireDate, stateOf(row.SessionData)
 	return rec, nil
 }
 
 // Save writes a row: a new one with a new random key, or the one that the session
-// was loaded from, if it is still as it was then, and not over. A new key for an old
-// session replaces that of its row, so that the old key is worth nothing at once. The
-// version of a row is its session_data.
+// was loaded from, if it is still as it was then, and has not expired. A new key for
+// an old session replaces that of its row, so that the old key is worth nothing at
+// once. The version of a row is the end of its session_data, the signature, which
+// covers the rest; or all of it, in a row from before Django 3.1.
+//
+// Save runs to its end under the store's timeout, even if the context is canceled: a
+// visitor who closes the page has still paid. The error is
+// [cookiestore.ErrTooLarge] if the row exceeds MySQL's max_allowed_packet.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
-	data, err := s.rows.Encode(rec.Data, rec.Saved)
-	if err != nil {
-		return "", "", err
-	}
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
 	if rec.Cookie == "" || rec.NewID {
 		key = newKey()
 	}
-	ctx, cancel := s.limit(ctx)
+	rowKey := s.rowKey(key)
+	data, err := s.rows.EncodeFor(rowKey, rec.Data, rec.Saved)
+	if err != nil {
+		return "", "", err
+	}
+	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
+	onState := s.queries.onState(rec.Version)
 	var changed int64
+	var torn bool
 	switch {
 	case rec.Cookie == "":
-		changed, err = s.exec(ctx, s.queries.insert, key, data, expires)
+		changed, torn, err = s.exec(ctx, s.queries.insert, rowKey, data, expires)
 	case rec.NewID:
-		changed, err = s.exec(ctx, s.queries.cycle, key, data, expires, rec.Cookie, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.cycle, rowKey, data, expires, s.rowKey(rec.Cookie), rec.Version, now)
 	default:
-		changed, err = s.exec(ctx, s.queries.update, data, expires, key, rec.Version, now)
+		changed, torn, err = s.exec(ctx, onState.update, data, expires, rowKey, rec.Version, now)
 	}
+	version = stateOf(data)
 	switch {
-	case rec.Cookie != "" && yielded(err):
-		return "", "", conflict(err)
+	case err == nil && changed == 1:
+		return key, version, nil
+	case (torn || err == nil && version == rec.Version) && s.holds(ctx, key, data, rec.Saved):
+		return key, version, nil
 	case err != nil:
 		return "", "", err
-	case changed == 1 || data == rec.Version && s.holds(ctx, key, data):
-		return key, data, nil
 	}
 	return "", "", cookiestore.ErrConflict
 }
 
-// holds reports whether the row has that data. MySQL counts the rows that an
-// UPDATE has changed, and a session that is saved twice in a second may be the same.
-func (s *Store) holds(ctx context.Context, key, data string) bool {
+// holds reports whether the row has that data, and is not over: it was saved after
+// all. MySQL counts the rows that an UPDATE has changed, and a session that is saved
+// twice in a second may be the same; and a statement whose connection broke may have
+// been carried out.
+func (s *Store) holds(ctx context.Context, key, data string, now time.Time) bool {
 	row, err := s.Row(ctx, key)
-	return err == nil && row.SessionData == data
+	return err == nil && row.SessionData == data && !row.ExpireDate.Before(now.Truncate(time.Microsecond))
 }
 
-// Delete removes the row of a session.
+// Delete removes the row of a session. As Save does, it runs to its end under the
+// store's timeout.
 func (s *Store) Delete(ctx context.Context, _, value, version string) error {
-	ctx, cancel := s.limit(ctx)
+	ctx, cancel := s.limit(context.WithoutCancel(ctx))
 	defer cancel()
 	if version == "" {
-		_, err := s.exec(ctx, s.queries.remove, value)
+		_, _, err := s.exec(ctx, s.queries.remove, s.rowKey(value))
 		return err
 	}
-	changed, err := s.exec(ctx, s.queries.removeState, value, version)
-	switch {
-	case yielded(err):
-		return conflict(err)
-	case err == nil && changed == 0:
+	changed, _, err := s.exec(ctx, s.queries.onState(version).remove, s.rowKey(value), version)
+	if err == nil && changed == 0 {
 		return cookiestore.ErrConflict // or it is gone, which the middleware will find
 	}
 	return err
 }
 
-// yielded reports whether the database has taken a statement back for the sake of
-// another, which is SQLSTATE class 40: where it is set to a strict isolation level,
-// and in a deadlock.
-func yielded(err error) bool {
-	var e interface{ SQLState() string } // of pgx and pq
-	if errors.As(err, &e) {
-		return strings.HasPrefix(e.SQLState(), "40")
+// stateOf returns the version of a row: what tells its session_data from all others
+// that it can have.
+func stateOf(data string) string {
+	if signature := strings.LastIndexByte(data, ':'); signature >= 0 {
+		return data[signature:]
 	}
-	// of go-sql-driver/mysql, and what MariaDB says under innodb_snapshot_isolation
-	return err != nil && (strings.Contains(err.Error(), "(40001)") || strings.Contains(err.Error(), "Error 1020 "))
-}
-
-func conflict(cause error) error { return fmt.Errorf("%w: %w", cookiestore.ErrConflict, cause) }
-
-// clearBatch is how many rows one statement of ClearExpired removes. The rows that
-// it locks, and the time for which it does, stay small.
-const clearBatch = 1000
-
-// maxYields is how often ClearExpired tries again what the database has taken back.
-const maxYields = 100
-
-// ClearExpired removes the rows past their expire_date, in batches, as Django's
-// clearsessions does. When it fails, what it has removed until then stays removed.
-func (s *Store) ClearExpired(ctx context.Context) error {
-	now := s.dialect.time(s.now())
-	args := []any{now, now}[:s.queries.clearArgs]
-	for yields := 0; ; {
-		removed, err := s.clearSome(ctx, args)
-		switch {
-		case yielded(err) && yields < maxYields:
-			yields++ // another clears, too, or a session was renewed
-		case err != nil || removed < clearBatch:
-			return err
-		}
-	}
-}
-
-func (s *Store) clearSome(ctx context.Context, args []any) (int64, error) {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	return s.exec(ctx, s.queries.clear, args...)
-}
-
-// ClearEvery runs ClearExpired now and then after each interval, until the context
-// is done. Run it in a goroutine; in more than one process it does no harm. Errors
-// go to report, or, if that is nil, to slog.Default(). It panics if the interval is
-// not positive, as time.NewTicker does.
-func (s *Store) ClearEvery(ctx context.Context, interval time.Duration, report func(error)) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	s.clearOn(ctx, ticker.C, report)
-}
-
-func (s *Store) clearOn(ctx context.Context, ticks <-chan time.Time, report func(error)) {
-	if report == nil {
-		report = func(err error) { slog.ErrorContext(ctx, "expired sessions not removed", "error", err) }
-	}
-	for {
-		if err := s.ClearExpired(ctx); err != nil && ctx.Err() == nil {
-			report(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks:
-		}
-	}
-}
-
-// limit bounds the time of a query.
-func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, s.timeout, timeoutError{s.timeout})
-}
-
-// exec runs a statement and returns how many rows it has changed.
-func (s *Store) exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	result, err := s.db.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return 0, failed(ctx, err)
-	}
-	changed, err := result.RowsAffected()
-	if err != nil {
-		return 0, failed(ctx, err)
-	}
-	return changed, nil
-}
-
-// failed says where an error of the database comes from. Values are parameters, and
-// no driver repeats those in an error; pq repeats the address with the password, if it
-// can't be parsed.
-func failed(ctx context.Context, err error) error {
-	if address := new(url.Error); errors.As(err, &address) {
-		err = address.Err
-	}
-	if cause := new(timeoutError); errors.As(context.Cause(ctx), cause) {
-		return fmt.Errorf("dbstore: %w: %w", cause, err)
-	}
-	return fmt.Errorf("dbstore: %w", err)
-}
-
-// A timeoutError says that the store has had enough, and not the request.
-type timeoutError struct{ limit time.Duration }
-
-func (e timeoutError) Error() string { return fmt.Sprintf("the database took over %v", e.limit) }
-
-const (
-	keySize  = 32 // over 165 bits, so two are never the same
-	keyChars = "abcdefghijklmnopqrstuvwxyz0123456789"
-)
-
-// newKey returns a random key of the form that Django gives keys.
-func newKey() string {
-	const fair = 256 / len(keyChars) * len(keyChars) // bytes below this are spread evenly
-	key := make([]byte, 0, keySize)
-	var random [2 * keySize]byte
-	for {
-		rand.Read(random[:]) // never fails
-		for _, b := range random {
-			if int(b) < fair {
-				key = append(key, keyChars[int(b)%len(keyChars)])
-			}
-			if len(key) == keySize {
-				return string(key)
-			}
-		}
-	}
-}
-
-func isKey(value string) bool {
-	if len(value) != keySize {
-		return false
-	}
-	for i := range len(value) {
-		if c := value[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
+	return data
 }

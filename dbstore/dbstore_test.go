@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +53,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a table that begins with a digit", db, "key", WithTable("1a"), `table "1a"`},
 		{"a table too long for its indexes", db, "key", WithTable(strings.Repeat("a", 38)), "1 to 37 letters"},
 		{"a negative timeout", db, "key", WithTimeout(-1), "the timeout is negative"},
+		{"no report", db, "key", WithClearProgress(nil), "the function that reports progress is nil"},
 		{"no clock", db, "key", WithClock(nil), "the clock is nil"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -112,6 +112,23 @@ func TestCreateTable(t *testing.T) {
 	byKey, err := indexName("django_session", "session_key", "_like")
 	require.NoError(t, err)
 	require.Equal(t, "django_session_session_key_c0390e0f_like", byKey)
+
+	store := newStore(t, databases[1].open(t))
+	var indexes []string
+	rows, err := store.db.QueryContext(t.Context(), "SELECT indexname FROM pg_indexes WHERE tablename = $1 ORDER BY 1", store.table)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		indexes = append(indexes, name)
+	}
+	require.NoError(t, rows.Err())
+	byDate, err = indexName(store.table, "expire_date", "")
+	require.NoError(t, err)
+	byKey, err = indexName(store.table, "session_key", "_like")
+	require.NoError(t, err)
+	require.Equal(t, []string{byDate, store.table + "_pkey", byKey}, indexes)
 }
 
 func TestKeys(t *testing.T) {
@@ -148,6 +165,8 @@ func TestMalformedKeys(t *testing.T) {
 		"with a letter beyond": key[2:] + "é",
 	} {
 		_, err := store.Load(t.Context(), "sessionid", value)
+		require.ErrorIs(t, err, cookiestore.ErrMalformed, name)
+		_, err = store.Row(t.Context(), value)
 		require.ErrorIs(t, err, cookiestore.ErrMalformed, name)
 	}
 	require.NoError(t, store.db.Close())
@@ -256,13 +275,80 @@ func TestExpireDateCounts(t *testing.T) {
 			require.True(t, s.IsNew())
 			require.ErrorIs(t, s.Refused(), cookiestore.ErrExpired)
 		}, at(end.Add(time.Microsecond)))
-		require.Equal(t, -1, resp.Cookies()[0].MaxAge, "the cookie is worth nothing any more")
+		require.Empty(t, resp.Cookies(), "a login that was answered meanwhile would be lost with it")
 
 		resp = visit(t, store, key, func(s *cookiestore.Session) {
 			s.Set("a", 2)
 			store.sql(t, "UPDATE {table} SET expire_date = ?", store.dialect.time(now.Add(-time.Second)))
 		}, at(now))
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode, "what is over meanwhile is not brought back")
+	})
+}
+
+// A session that has ended is not renewed, though it would be saved as it is, in the
+// second in which it was saved before.
+func TestSessionEndsInTheSameSecond(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		store := newStore(t, d.open(t))
+		now := time.Now().Truncate(time.Second)
+		key := store.insert(t, `{"a":1}`, now, time.Hour)
+		at := cookiestore.WithClock(func() time.Time { return now })
+		resp := visit(t, store, key, (*cookiestore.Session).SetModified, at)
+		require.Equal(t, http.StatusOK, resp.StatusCode, "it is saved as it was")
+		resp = visit(t, store, key, func(s *cookiestore.Session) {
+			s.SetModified()
+			store.sql(t, "UPDATE {table} SET expire_date = ?", store.dialect.time(now.Add(-time.Microsecond)))
+		}, at)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		require.Empty(t, resp.Cookies())
+	})
+}
+
+// What is saved twice in a second, as it was, is saved and no conflict.
+func TestSavedTwiceInASecond(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		store := newStore(t, d.open(t))
+		now := time.Now()
+		rec := cookiestore.Record{Data: `{"a":1}`, Saved: now, Expires: now.Add(time.Hour)}
+		var err error
+		for range 3 {
+			before := rec
+			rec.Cookie, rec.Version, err = store.Save(t.Context(), "", rec)
+			require.NoError(t, err)
+			require.True(t, before.Cookie == "" || rec.Cookie == before.Cookie)
+		}
+		require.ErrorIs(t, store.Delete(t.Context(), "", rec.Cookie, ":"+strings.Repeat("A", 43)), cookiestore.ErrConflict)
+		require.NoError(t, store.Delete(t.Context(), "", rec.Cookie, rec.Version))
+		require.Zero(t, store.count(t))
+	})
+}
+
+// The version of a row is its signature, so that the row needn't be sent again; or
+// all of a row from before Django 3.1, which ends in none.
+func TestVersionIsTheSignature(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		store := newStore(t, d.open(t), WithFallbackKeys([]byte("the key before")))
+		key := store.insert(t, `{"a":1}`, time.Now(), time.Hour)
+		row, err := store.Row(t.Context(), key)
+		require.NoError(t, err)
+		rec, err := store.Load(t.Context(), "", key)
+		require.NoError(t, err)
+		require.Equal(t, row.SessionData[len(row.SessionData)-signatureSize:], rec.Version)
+
+		store.sql(t, "UPDATE {table} SET session_data = ?", legacyRow)
+		rec, err = store.Load(t.Context(), "", key)
+		require.NoError(t, err)
+		require.Equal(t, legacyRow, rec.Version)
+		rec.Cookie = key
+		for _, other := range []string{"x" + legacyRow, legacyRow + "x", strings.ToLower(legacyRow), legacyRow[:len(legacyRow)-4]} {
+			store.sql(t, "UPDATE {table} SET session_data = ?", other)
+			_, _, err = store.Save(t.Context(), "", rec)
+			require.ErrorIs(t, err, cookiestore.ErrConflict)
+			require.ErrorIs(t, store.Delete(t.Context(), "", key, rec.Version), cookiestore.ErrConflict)
+		}
+		store.sql(t, "UPDATE {table} SET session_data = ?", legacyRow)
+		_, _, err = store.Save(t.Context(), "", rec)
+		require.NoError(t, err)
 	})
 }
 
@@ -292,13 +378,6 @@ func TestWideCharacters(t *testing.T) {
 	resp := visit(t, store, key, func(s *cookiestore.Session) { s.Set("a", 2) })
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	visit(t, store, key, func(s *cookiestore.Session) { require.Equal(t, 2, s.Get("a")) })
-}
-
-func TestErrorsHoldNoPassword(t *testing.T) {
-	err := &url.Error{Op: "parse", URL: "postgres://u:hunter2@127.0.0.1:notaport/x", Err: errors.New("invalid port")} // as pq reports it
-	told := failed(t.Context(), fmt.Errorf("cannot connect: %w", err))
-	requireDiscreet(t, told, "hunter2")
-	require.ErrorContains(t, told, "invalid port")
 }
 
 func TestRowsOfOthers(t *testing.T) {
@@ -389,75 +468,6 @@ func TestLargeSessions(t *testing.T) {
 		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
 		require.ErrorContains(t, err, `"huge"`)
 	})
-}
-
-func TestClearExpired(t *testing.T) {
-	onEach(t, func(t *testing.T, d database) {
-		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-		store := newStore(t, d.open(t), WithClock(func() time.Time { return now }))
-		alive := store.insert(t, `{"a":1}`, now, time.Hour)
-		store.insert(t, `{"a":1}`, now, -time.Microsecond)
-		last := store.insert(t, `{"a":1}`, now, 0)
-		for from := 0; from < 2*clearBatch+1; from += 100 {
-			var rows []string
-			for i := range 100 {
-				rows = append(rows, fmt.Sprintf("('over%d', '', '2020-01-01 00:00:00')", from+i))
-			}
-			store.sql(t, "INSERT INTO {table} (session_key, session_data, expire_date) VALUES "+strings.Join(rows, ", "))
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.ErrorIs(t, store.ClearExpired(ctx), context.Canceled)
-		require.NoError(t, store.ClearExpired(t.Context()))
-		require.Equal(t, 2, store.count(t))
-		for _, key := range []string{alive, last} {
-			_, err := store.Row(t.Context(), key)
-			require.NoError(t, err)
-		}
-	})
-}
-
-func TestClearEvery(t *testing.T) {
-	var now time.Time
-	store := newStore(t, openSQLite(t), WithClock(func() time.Time { return now }))
-	now = time.Now()
-	store.insert(t, `{"a":1}`, now, -time.Second)
-	store.insert(t, `{"a":1}`, now, time.Minute)
-	store.insert(t, `{"a":1}`, now, time.Hour)
-
-	ctx, cancel := context.WithCancel(t.Context())
-	ticks, done := make(chan time.Time), make(chan struct{})
-	var failures []error
-	go func() {
-		defer close(done)
-		store.clearOn(ctx, ticks, func(err error) { failures = append(failures, err) })
-	}()
-	ticks <- now // is taken when the first run is over
-	require.Eventually(t, func() bool { return store.count(t) == 2 }, time.Minute, time.Millisecond)
-	ticks <- now
-	require.NoError(t, store.db.Close())
-	ticks <- now // is taken when the run before has seen either
-	ticks <- now
-	cancel()
-	<-done
-	require.NotEmpty(t, failures)
-	require.ErrorContains(t, failures[0], "database is closed")
-
-	var log strings.Builder
-	before := slog.Default()
-	defer slog.SetDefault(before)
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
-	go func() { ticks <- now; cancel() }()
-	store.clearOn(ctx, ticks, nil)
-	require.Contains(t, log.String(), "database is closed")
-
-	stopped, cancel := context.WithCancel(t.Context())
-	cancel()
-	log.Reset()
-	store.ClearEvery(stopped, time.Hour, nil)
-	require.Empty(t, log.String(), "a run that was told to stop has not failed")
-	require.Panics(t, func() { store.ClearEvery(t.Context(), 0, nil) })
 }
 
 // saveErrors makes a handler of errors that notes them.

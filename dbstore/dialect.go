@@ -2,7 +2,6 @@ package dbstore
 
 import (
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -43,13 +42,26 @@ type dialect struct {
 	dataType string              // of session_data
 	timeType string              // of expire_date
 	timeText string              // reads a time as text; %s is the column
-	sameData string              // compares session_data with a parameter, byte for byte
+	same     string              // compares %s, text, with a parameter, byte for byte
+	tail     string              // the last characters of session_data; %d is how many
 	time     func(time.Time) any // as a parameter
 
-	begin   string // the first statement of the transaction that makes the table
-	inline  bool   // the index is part of CREATE TABLE
-	like    string // the operator class of a second index on session_key
-	limited bool   // DELETE has a LIMIT
+	lock          string // keeps others from making the table while a transaction does
+	inline        bool   // the index is part of CREATE TABLE
+	schemaOfIndex bool   // CREATE INDEX has the schema before the index
+	like          string // the operator class of a second index on session_key
+
+	clear         string // removes some rows past their expire_date
+	clearAgain    bool   // clear takes the time twice
+	clearUnlocked string // the same, but for those that others have locked
+
+	oneWriter bool   // others wait, and ask again and again
+	settings  string // asks for the settings that decide what can be written
+
+	code     func(error) string // what the database calls an error; "" if it isn't its own
+	codeName string
+	failures map[string]failure
+	refusals map[string]string // why there is no connection, by code
 }
 
 var dialects = map[Dialect]*dialect{
@@ -60,8 +72,22 @@ var dialects = map[Dialect]*dialect{
 		dataType: "text",
 		timeType: "datetime",
 		timeText: "CAST(%s AS TEXT)",
-		sameData: "{data} = ?",
+		same:     "%s = ?",
+		tail:     "substr({data}, -%d)",
 		time:     timeAsText,
+
+		schemaOfIndex: true,
+
+		clear:     "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?)",
+		oneWriter: true,
+		code:      sqliteCode,
+		codeName:  "SQLite code",
+		failures:  sqliteFailures,
+		refusals: map[string]string{
+			"5":  "database is locked",
+			"14": "unable to open database file",
+			"26": "file is not a database",
+		},
 	},
 	PostgreSQL: {
 		name:     "PostgreSQL",
@@ -71,11 +97,29 @@ var dialects = map[Dialect]*dialect{
 		dataType: "text",
 		timeType: "timestamp with time zone",
 		timeText: "%s",
-		sameData: "{data} = ?",
+		same:     "%s = ?",
+		tail:     "right({data}, %d)",
 		time:     func(t time.Time) any { return t.UTC() },
 		// IF NOT EXISTS alone fails where two make the table at once.
-		begin: "SELECT pg_advisory_xact_lock(7306085893296906784)", // a number of our own
-		like:  "varchar_pattern_ops",
+		lock: "SELECT pg_advisory_xact_lock(7306085893296906784)", // a number of our own
+		like: "varchar_pattern_ops",
+		// Without a lock, a row may be renewed after it was found: it is looked at
+		// again when it is removed.
+		clear:      "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?) AND {date} < ?",
+		clearAgain: true,
+		clearUnlocked: "WITH {found} AS (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) " +
+			"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {found})",
+		code:     sqlState,
+		codeName: "SQLSTATE",
+		failures: postgresFailures,
+		refusals: map[string]string{
+			"28P01": "the password is wrong",
+			"28000": "the user may not connect",
+			"3D000": "there is no such database",
+			"42501": "the user lacks a privilege",
+			"53300": "the server has too many connections",
+			"57P03": "the server is starting or stopping",
+		},
 	},
 	MySQL: {
 		name:     "MySQL",
@@ -85,10 +129,28 @@ var dialects = map[Dialect]*dialect{
 		timeType: "datetime(6)",
 		timeText: "CAST(%s AS CHAR)",
 		// The column's collation may ignore case, and its characters be wide.
-		sameData: "CONVERT({data} USING utf8mb4) = CAST(? AS BINARY)",
-		time:     timeAsText,
-		inline:   true,
-		limited:  true,
+		same:   "CONVERT(%s USING utf8mb4) = CAST(? AS BINARY)",
+		tail:   "RIGHT({data}, %d)",
+		time:   timeAsText,
+		inline: true,
+		clear:  "DELETE FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?",
+		// A DELETE can't skip what is locked; a join finds its rows by their keys.
+		clearUnlocked: "DELETE {table} FROM {table} JOIN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) AS {found} " +
+			"ON {table}.{key} = {found}.{key}",
+		settings: "SELECT @@autocommit, @@max_allowed_packet",
+		code:     mysqlNumber,
+		codeName: "error",
+		failures: mysqlFailures,
+		refusals: map[string]string{
+			"1040": "the server has too many connections",
+			"1044": "the user may not use the database",
+			"1045": "the user or the password is wrong",
+			"1049": "there is no such database",
+			"1053": "the server is stopping",
+			"1129": "the server has blocked this host",
+			"1130": "the server refuses this host",
+			"1203": "the user has too many connections",
+		},
 	},
 }
 
@@ -144,20 +206,40 @@ func (m *moment) Scan(value any) error {
 
 // queries are the statements on one table.
 type queries struct {
-	probe, load, insert, update, cycle, remove, removeState, clear string
+	probe, load, loadMany, insert, remove, all, count string
 
-	clearArgs int // how often clear takes the time
+	bySignature, byData stateQueries
+
+	clear, clearUnlocked, expired string
+
+	clearAgain bool // see dialect
 }
 
-func (d *dialect) queries(table string) queries {
-	q := func(query string) string {
-		query = strings.ReplaceAll(query, "{same}", d.sameData)
+// stateQueries are the statements on a row that is in a certain state.
+type stateQueries struct{ update, cycle, remove string }
+
+// onState returns the statements that compare a row with a version.
+func (q *queries) onState(version string) *stateQueries {
+	if len(version) == signatureSize && version[0] == ':' {
+		return &q.bySignature
+	}
+	return &q.byData
+}
+
+// signatureSize is the size of a colon and an HMAC-SHA256 in base64.
+const signatureSize = 1 + 43
+
+// filler returns what makes a statement on a table of one for any, given its columns: the
+// primary key, what stands under it, and until when.
+func (d *dialect) filler(table, key, data, date string) func(query string) string {
+	return func(query string) string {
 		query = strings.NewReplacer(
-			"{table}", d.quoted(table),
-			"{key}", d.quoted("session_key"),
-			"{data}", d.quoted("session_data"),
-			"{date}", d.quoted("expire_date"),
-			"{date as text}", fmt.Sprintf(d.timeText, d.quoted("expire_date")),
+			"{table}", d.quotedTable(table),
+			"{key}", d.quoted(key),
+			"{data}", d.quoted(data),
+			"{date}", d.quoted(date),
+			"{found}", d.quoted("found rows"), // no table of ours has a space in its name
+			"{date as text}", fmt.Sprintf(d.timeText, d.quoted(date)),
 		).Replace(query)
 		if !d.numbered {
 			return query
@@ -167,83 +249,41 @@ func (d *dialect) queries(table string) queries {
 		}
 		return query
 	}
-	all := queries{
-		// SQLite takes a name alone for a string, where there is no such column.
-		probe:       q("SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"),
-		load:        q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
-		insert:      q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
-		update:      q("UPDATE {table} SET {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
-		cycle:       q("UPDATE {table} SET {key} = ?, {data} = ?, {date} = ? WHERE {key} = ? AND {same} AND {date} >= ?"),
-		remove:      q("DELETE FROM {table} WHERE {key} = ?"),
-		removeState: q("DELETE FROM {table} WHERE {key} = ? AND {same}"),
-	}
-	batch := " ORDER BY {date} LIMIT " + strconv.Itoa(clearBatch)
-	if d.limited {
-		all.clear, all.clearArgs = q("DELETE FROM {table} WHERE {date} < ?"+batch), 1
-	} else {
-		// The row is looked at again when it is removed: it may have been
-		// renewed since it was found.
-		all.clear, all.clearArgs = q("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ?"+batch+") AND {date} < ?"), 2
-	}
-	return all
 }
 
-// create returns the statements that make the table, in one transaction.
-func (d *dialect) create(table string) ([]string, error) {
-	byDate, err := indexName(table, "expire_date", "")
-	if err != nil {
-		return nil, err
-	}
-	byKey, err := indexName(table, "session_key", "_like")
-	if err != nil {
-		return nil, err
-	}
-	key, date := d.quoted("session_key"), d.quoted("expire_date")
-	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
-		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	index := d.quoted(byDate)
-	var all []string
-	if d.begin != "" {
-		all = append(all, d.begin)
-	}
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", index, date)
-	}
-	all = append(all, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quoted(table), columns))
-	if !d.inline {
-		all = append(all, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", index, d.quoted(table), date))
-	}
-	if d.like != "" {
-		all = append(all, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s %s)",
-			d.quoted(byKey), d.quoted(table), key, d.like))
-	}
-	return all, nil
-}
+// probeQuery asks whether the table is there, with its columns. SQLite takes a name alone
+// for a string, where there is no such column.
+const probeQuery = "SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"
 
-// indexName is the name that Django gives an index.
-func indexName(table, column, suffix string) (string, error) {
-	digest, err := md5Sum(table + column)
-	if err != nil {
-		return "", err
+// expiredQuery finds a row that ClearExpired removes.
+const expiredQuery = "SELECT {key} FROM {table} WHERE {date} < ? LIMIT 1"
+
+func (d *dialect) queries(table string) queries {
+	q := d.filler(table, "session_key", "session_data", "expire_date")
+	where := func(what string) stateQueries {
+		same := fmt.Sprintf(d.same, what)
+		return stateQueries{
+			update: q("UPDATE {table} SET {data} = ?, {date} = ? WHERE {key} = ? AND " + same + " AND {date} >= ?"),
+			cycle:  q("UPDATE {table} SET {key} = ?, {data} = ?, {date} = ? WHERE {key} = ? AND " + same + " AND {date} >= ?"),
+			remove: q("DELETE FROM {table} WHERE {key} = ? AND " + same),
+		}
 	}
-	return table + "_" + column + "_" + hex.EncodeToString(digest[:4]) + suffix, nil
+	return queries{
+		probe:         q(probeQuery),
+		load:          q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
+		loadMany:      q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", manyKeys-1) + ")"),
+		insert:        q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
+		remove:        q("DELETE FROM {table} WHERE {key} = ?"),
+		all:           q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),
+		count:         q("SELECT count(CASE WHEN {date} >= ? THEN 1 END), count(CASE WHEN {date} < ? THEN 1 END) FROM {table}"),
+		bySignature:   where(fmt.Sprintf(d.tail, signatureSize)),
+		byData:        where("{data}"),
+		clear:         q(d.clear),
+		clearUnlocked: q(d.clearUnlocked),
+		clearAgain:    d.clearAgain,
+		expired:       q(expiredQuery),
+	}
 }
 
 // quoted quotes a name.
 func (d *dialect) quoted(name string) string { return d.quote + name + d.quote }
-
-// maxName leaves room for the names of the indexes in PostgreSQL, where a name has
-// at most 63 bytes.
-const maxName = 37
-
-// isName reports whether a name is one that a table can have, in all databases.
-func isName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return 0 < len(name) && len(name) <= maxName
-}

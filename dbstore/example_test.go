@@ -3,6 +3,7 @@ package dbstore_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http"
@@ -54,6 +55,22 @@ func visit(store *dbstore.Store, cookie string) string {
 	return w.Result().Cookies()[0].Value
 }
 
+// save makes a session with one value.
+func save(store *dbstore.Store, key string, value any) {
+	manager, err := cookiestore.NewManager(store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	session, err := manager.Load(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	session.Set(key, value)
+	if _, err := manager.Save(context.Background(), session); err != nil {
+		log.Fatal(err)
+	}
+}
+
 func Example() {
 	db := openDB()
 	defer db.Close()
@@ -79,6 +96,29 @@ func ExampleNew() {
 	// You have visited this page 1 times.
 	// You have visited this page 2 times.
 	// The cookie has 32 characters.
+}
+
+func ExampleOpenSQLite() {
+	store, err := dbstore.OpenSQLite("sqlite", ":memory:", []byte(secretKey)) // or the path of a file
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.CreateTable(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	visit(store, "")
+	// Output: You have visited this page 1 times.
+}
+
+// A store of OpenSQLite has its database for itself, and closes it.
+func ExampleStore_Close() {
+	store, err := dbstore.OpenSQLite("sqlite", ":memory:", []byte(secretKey))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Close())
+	// Output: <nil>
 }
 
 func ExampleStore_Row() {
@@ -107,6 +147,59 @@ func ExampleStore_Delete() {
 	// You have visited this page 1 times.
 }
 
+// Signs one user out on all devices.
+func ExampleStore_All() {
+	store := newStore()
+	ctx := context.Background()
+	for _, user := range []string{"7", "8", "7"} {
+		save(store, "_auth_user_id", user)
+	}
+	for entry, err := range store.All(ctx) {
+		if cookiestore.IsRefused(err) {
+			continue // a row that doesn't verify
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		var session struct {
+			User string `json:"_auth_user_id"` // Django's
+		}
+		if err := json.Unmarshal([]byte(entry.Record.Data), &session); err != nil {
+			log.Fatal(err)
+		}
+		if session.User == "7" {
+			fmt.Println(entry.Record.Data, store.DeleteRow(ctx, entry.Row))
+		}
+	}
+	fmt.Println(store.Count(ctx))
+	// Output:
+	// {"_auth_user_id":"7"} <nil>
+	// {"_auth_user_id":"7"} <nil>
+	// 1 0 <nil>
+}
+
+func ExampleStore_Count() {
+	live, expired, err := newStore().Count(context.Background())
+	fmt.Println(live, expired, err)
+	// Output: 0 0 <nil>
+}
+
+// An administrator ends a session that was listed.
+func ExampleStore_DeleteRow() {
+	store := newStore(dbstore.WithHashedKeys())
+	cookie := visit(store, "")
+	row, err := store.Row(context.Background(), cookie)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.DeleteRow(context.Background(), row))
+	visit(store, cookie)
+	// Output:
+	// You have visited this page 1 times.
+	// <nil>
+	// You have visited this page 1 times.
+}
+
 func ExampleStore_CreateTable() {
 	store, err := dbstore.New(openDB(), []byte(secretKey))
 	if err != nil {
@@ -123,6 +216,13 @@ func ExampleStore_ClearExpired() {
 	store := newStore()
 	fmt.Println(store.ClearExpired(context.Background())) // in a cron job, say
 	// Output: <nil>
+}
+
+func ExampleWithClearProgress() {
+	var total int64
+	store := newStore(dbstore.WithClearProgress(func(removed int64) { total += removed }))
+	fmt.Println(store.ClearExpired(context.Background()), total)
+	// Output: <nil> 0
 }
 
 func ExampleStore_ClearEvery() {
@@ -165,6 +265,38 @@ func ExampleWithTable() {
 	handler := cookiestore.Middleware(staff, cookiestore.WithName("staffsession"))(http.NotFoundHandler())
 	_ = handler
 	// Output:
+}
+
+// A copy of the table logs nobody in: it holds hashes of the cookies.
+func ExampleWithHashedKeys() {
+	store := newStore(dbstore.WithHashedKeys())
+	cookie := visit(store, "")
+	row, err := store.Row(context.Background(), cookie)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(cookie), len(row.SessionKey))
+	visit(store, row.SessionKey) // is no cookie
+	visit(store, cookie)
+	// Output:
+	// You have visited this page 1 times.
+	// 32 40
+	// You have visited this page 1 times.
+	// You have visited this page 2 times.
+}
+
+// The sessions are in the schema "accounts".
+func ExampleWithTable_schema() {
+	db := openDB()
+	if _, err := db.Exec("ATTACH ':memory:' AS accounts"); err != nil { // elsewhere: CREATE SCHEMA
+		log.Fatal(err)
+	}
+	store, err := dbstore.New(db, []byte(secretKey), dbstore.WithTable("accounts.django_session"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.CreateTable(context.Background()))
+	// Output: <nil>
 }
 
 func ExampleWithTimeout() {

@@ -6,6 +6,7 @@ require (
 	example.com/cookiestore v0.0.0
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.8.0
+	github.com/mattn/go-sqlite3 v1.14.22
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.46.1
 )

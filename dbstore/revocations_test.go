@@ -29,7 +29,7 @@ func newRevocations(t testing.TB, db *sql.DB, options ...Option) *Revocations {
 // rows returns the subjects of all rows.
 func (r *Revocations) rows(t testing.TB) (all []string) {
 	t.Helper()
-	rows, err := r.db.QueryContext(t.Context(), "SELECT subject FROM "+r.dialect.quoted(r.table))
+	rows, err := r.store.db.QueryContext(t.Context(), "SELECT subject FROM "+r.store.dialect.quoted(r.store.table))
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {
@@ -79,7 +79,7 @@ func TestNewRevocationsRefuses(t *testing.T) {
 	}
 	r, err := NewRevocations(db)
 	require.NoError(t, err)
-	require.Equal(t, "cookiestore_revocations", r.table)
+	require.Equal(t, "cookiestore_revocations", r.store.table)
 }
 
 func TestCreateRevocationsTable(t *testing.T) {
@@ -173,7 +173,7 @@ func TestClearExpiredRevocationsInBatches(t *testing.T) {
 		db := d.open(t)
 		now := time.Now()
 		r := newRevocations(t, db, WithClock(func() time.Time { return now }))
-		fill := "INSERT INTO " + r.dialect.quoted(r.table) + " (subject, up_to, keep_until) VALUES "
+		fill := "INSERT INTO " + r.store.dialect.quoted(r.store.table) + " (subject, up_to, keep_until) VALUES "
 		for batch := range 5 {
 			rows := make([]string, 500)
 			for i := range rows {
@@ -214,7 +214,7 @@ func TestClearRevocationsEvery(t *testing.T) {
 	expire()
 	ticks <- now
 	require.Eventually(t, isClear, time.Minute, time.Millisecond)
-	require.NoError(t, r.db.Close())
+	require.NoError(t, r.store.db.Close())
 	ticks <- now
 	ticks <- now // is taken when the run before has failed
 	cancel()
@@ -299,11 +299,11 @@ func TestRevocationsWhenTheDatabaseStops(t *testing.T) {
 func TestRevocationsTakeNoLongerThanTheTimeout(t *testing.T) {
 	db := openSQLite(t)
 	r := newRevocations(t, db)
-	r.timeout = 1
+	r.store.timeout = 1
 	_, err := r.Revoked(t.Context(), cookiestore.Identity{ID: "one"})
 	require.ErrorContains(t, err, "the database took over 1ns")
 	require.ErrorContains(t, r.Revoke(t.Context(), "one", time.Now()), "the database took over 1ns")
-	r.timeout = 0
+	r.store.timeout = 0
 	require.NoError(t, r.Revoke(t.Context(), "one", time.Now()))
 
 	gone, leave := context.WithCancel(t.Context())

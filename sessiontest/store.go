@@ -1,11 +1,13 @@
 package sessiontest
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,12 +42,14 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"a record is deleted once", testDeletedOnce},
 		{"expired sessions are removed and the rest is not", testClearExpired},
 		{"two requests that change different keys lose nothing", testMerge},
+		{"many requests of one session at once lose nothing", testAtOnce},
 		{"a session that was deleted meanwhile is not brought back", testInterrupted},
 		{"a status of 500 saves nothing", testServerError},
 		{"a value that can't be kept is an error and the old session stays", testBadValue},
 		{"a flash message survives a redirect and is read once", testFlash},
 		{"the test cookie works from the second request on", testTestCookie},
 		{"a cookie that means nothing is a new session", testNonsense},
+		{"several cookies are loaded as each of them is alone", testLoadMany},
 		{"a session ends after the default age", testDefaultAge},
 		{"an age counts from the last save", testAfter},
 		{"a fixed end is not moved by saves", testAt},
@@ -344,6 +348,54 @@ func testMerge(t *testing.T, v *visitor) {
 	}
 }
 
+// testAtOnce has many requests load the session before the first of them saves it.
+func testAtOnce(t *testing.T, v *visitor) {
+	if !v.hasRecords(t) {
+		return
+	}
+	const requests = 12
+	v.use(t, func(s *cookiestore.Session) {
+		s.Set("n", 0)
+		s.AddFlash("first")
+	})
+	var loaded, done sync.WaitGroup
+	loaded.Add(requests)
+	options := append([]cookiestore.Option{
+		cookiestore.WithClock(func() time.Time { return v.now }),
+		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
+	}, v.common...)
+	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := cookiestore.FromContext(r.Context())
+		assert.Zero(t, s.Get("n"))
+		loaded.Done()
+		loaded.Wait()
+		assert.NoError(t, cookiestore.Modify(s, "n", func(n *int) { *n++ }))
+		s.AddFlash(r.URL.Path)
+		s.Set(r.URL.Path, true)
+	}))
+	for i := range requests {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+strconv.Itoa(i), nil)
+		r.Header.Set("Cookie", v.cookie)
+		done.Go(func() {
+			w := httptest.NewRecorder()
+			served.ServeHTTP(w, r)
+			assert.Equal(t, http.StatusOK, w.Code)
+		})
+	}
+	done.Wait()
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, requests, s.Get("n"), "Modify counts all")
+		messages := s.Flashes()
+		require.Len(t, messages, requests+1)
+		require.Equal(t, "first", messages[0])
+		for i := range requests {
+			path := "/" + strconv.Itoa(i)
+			require.Equal(t, true, s.Get(path))
+			require.Contains(t, messages, any(path))
+		}
+	})
+}
+
 func testInterrupted(t *testing.T, v *visitor) {
 	if !v.hasRecords(t) {
 		return
@@ -531,6 +583,45 @@ func testNonsense(t *testing.T, v *visitor) {
 	}
 	v.cookie = "sessionid=x; " + good
 	v.requireSession(t, true, "a cookie that is not valid doesn't hide the one that is")
+}
+
+// testLoadMany is about stores that can load several sessions at once.
+func testLoadMany(t *testing.T, v *visitor) {
+	store, ok := v.store.(cookiestore.ManyLoader)
+	if !ok {
+		return
+	}
+	values := []string{"", "x", strings.Repeat("x", 5000), "chosenbythevisitor0123456789abcd"}
+	for i := range 10 {
+		v.cookie = ""
+		v.set(t, "a", i)
+		values = append(values, strings.TrimPrefix(v.cookie, "sessionid="))
+	}
+	left := v.cookie
+	v.use(t, (*cookiestore.Session).Clear)
+	values = append(values, values[4])
+	for n := range len(values) + 1 {
+		results := store.LoadMany(t.Context(), "sessionid", values[:n])
+		require.Len(t, results, n)
+		for i, result := range results {
+			rec, err := store.Load(t.Context(), "sessionid", values[i])
+			require.Equal(t, err, result.Err)
+			require.Equal(t, rec, result.Record)
+		}
+	}
+	v.cookie = left + "; sessionid=" + values[5] + "; sessionid=" + values[6]
+	v.use(t, func(s *cookiestore.Session) {
+		require.Equal(t, 2, s.Get("a"), "of those that are valid the last counts")
+	})
+
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	result := store.LoadMany(stopped, "sessionid", values[4:5])[0]
+	_, err := store.Load(stopped, "sessionid", values[4])
+	require.Equal(t, err == nil, result.Err == nil, "a failure is that of each")
+	if err != nil {
+		require.False(t, cookiestore.IsRefused(result.Err))
+	}
 }
 
 func testDefaultAge(t *testing.T, v *visitor) {

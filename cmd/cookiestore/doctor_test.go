@@ -163,7 +163,7 @@ func TestDoctorOnSeveralCookies(t *testing.T) {
 		{"deleted and set in one", cookie(ours, "", flawless+"; Max-Age=0") + cookie(ours, secretValue, flawless), []string{"warning scopes: more than once"}},
 		{"parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", flawless) + cookie(ours+"-2", "c", flawless) + cookie(ours+"-3", "", "Max-Age=0"),
 			[]string{"note chunks: takes 3 cookies of 64 bytes in all"}},
-		{"what is no part", cookie(ours, "a", flawless) + cookie(ours+"-x", "b", "") + cookie(ours+"-10", "b", "") + cookie(ours+"-0", "b", ""), nil},
+		{"what is not a part", cookie(ours, "a", flawless) + cookie(ours+"-x", "b", "") + cookie(ours+"-10", "b", "") + cookie(ours+"-0", "b", ""), nil},
 		{"deleted parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "", "Max-Age=0"), nil},
 		{"a missing part", cookie(ours, "a", flawless) + cookie(ours+"-2", "c", flawless), []string{"problem chunks: part 1 of the session is missing", "note chunks: takes 2 cookies"}},
 		{"no first part", cookie(ours+"-1", "b", flawless), []string{"problem chunks: but not the first one"}},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,49 +42,65 @@ func openStore(o options) (backend, error) {
 	if err != nil {
 		return backend{}, err
 	}
-	db, err := openDatabase(o.store, o.dsn)
+	rows, end, err := openRows(o.store, o.dsn, key, dbstore.WithFallbackKeys(old...))
 	if err != nil {
 		return backend{}, err
-	}
-	db.SetMaxOpenConns(16) // PostgreSQL has 100 for all its clients
-	db.SetMaxIdleConns(16)
-	rows, err := dbstore.New(db, key, dbstore.WithFallbackKeys(old...))
-	if err != nil {
-		db.Close()
-		return backend{}, site.UsageError{Err: err}
 	}
 	readRow := func(ctx context.Context, value string) (site.Row, error) {
 		row, err := rows.Row(ctx, value)
 		return site.Row(row), err
 	}
-	return backend{site.Backend{Name: o.store, Store: rows, Row: readRow}, rows, db.Close}, nil
+	return backend{site.Backend{Name: o.store, Store: rows, Row: readRow}, rows, end}, nil
 }
 
-// openDatabase returns a database, which connects when it is first used. Where
-// the DSN is wrong, the driver's own error may hold a part of the password.
-func openDatabase(store, dsn string) (*sql.DB, error) {
-	badDSN := site.Usagef("-dsn is not one of %s, such as %s", store, exampleDSNs[store])
-	switch store {
-	case "sqlite":
+// openRows opens the store on a database, which connects when it is first used, and
+// returns what closes it.
+func openRows(store, dsn string, key []byte, fallbacks dbstore.Option) (rows *dbstore.Store, end func() error, err error) {
+	if store == "sqlite" {
 		if strings.Contains(dsn, "://") && !strings.HasPrefix(dsn, "file:") {
-			return nil, badDSN // SQLite would make a file of that name
+			return nil, nil, badDSN(store) // SQLite would make a file of that name
 		}
-		return sql.Open("sqlite", sqliteURI(dsn))
+		if rows, err = dbstore.OpenSQLite("sqlite", dsn, key, fallbacks); err != nil {
+			return nil, nil, site.UsageError{Err: err}
+		}
+		return rows, rows.Close, nil
+	}
+	db, err := openServer(store, dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(16) // PostgreSQL has 100 for all its clients
+	db.SetMaxIdleConns(16)
+	if rows, err = dbstore.New(db, key, fallbacks); err != nil {
+		db.Close()
+		return nil, nil, site.UsageError{Err: err}
+	}
+	return rows, db.Close, nil
+}
+
+func badDSN(store string) error {
+	return site.Usagef("-dsn is not one of %s, such as %s", store, exampleDSNs[store])
+}
+
+// openServer returns the database of a server. Where the DSN is wrong, the driver's own
+// error may hold a part of the password.
+func openServer(store, dsn string) (*sql.DB, error) {
+	switch store {
 	case "postgres":
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil {
-			return nil, badDSN
+			return nil, badDSN(store)
 		}
 		return stdlib.OpenDB(*config), nil
 	default:
 		config, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return nil, badDSN
+			return nil, badDSN(store)
 		}
 		config.InterpolateParams = true // one round trip a query, not three
 		connector, err := mysql.NewConnector(config)
 		if err != nil {
-			return nil, badDSN
+			return nil, badDSN(store)
 		}
 		return sql.OpenDB(connector), nil
 	}
@@ -113,14 +128,4 @@ func ownFile() (string, error) {
 		return "", err
 	}
 	return path, file.Close()
-}
-
-// sqliteURI has writers wait for each other, and not for readers. What is a URI
-// already says itself what it wants.
-func sqliteURI(dsn string) string {
-	if strings.HasPrefix(dsn, "file:") {
-		return dsn
-	}
-	path := url.URL{Path: dsn}
-	return "file:" + path.EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
 }

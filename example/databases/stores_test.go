@@ -115,7 +115,14 @@ func newDatabase(t *testing.T, store, variable, standard, debian string) (addres
 // connect opens the database itself, for what the site can't do to it.
 func connect(t *testing.T, on place) *sql.DB {
 	t.Helper()
-	db, err := openDatabase(on.Store, on.dsn)
+	var db *sql.DB
+	var err error
+	if on.Store == "sqlite" {
+		file := url.URL{Path: on.dsn}
+		db, err = sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(5000)")
+	} else {
+		db, err = openServer(on.Store, on.dsn)
+	}
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db
@@ -235,9 +242,9 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 		name, store, dsn, says string
 		usage                  bool
 	}{
-		{"PostgreSQL that is down", "postgres", "postgres://shop:" + password + "@127.0.0.1:1/shop", "the postgres database can't be used: dbstore: failed to connect", false},
-		{"MySQL that is down", "mysql", "shop:" + password + "@tcp(127.0.0.1:1)/shop", "the mysql database can't be used: dbstore: dial tcp 127.0.0.1:1", false},
-		{"a folder that isn't there", "sqlite", filepath.Join(t.TempDir(), "none", "x.db"), "the sqlite database can't be used: dbstore: unable to open", false},
+		{"PostgreSQL that is down", "postgres", "postgres://shop:" + password + "@127.0.0.1:1/shop", "the postgres database can't be used: dbstore: no connection: connection refused", false},
+		{"MySQL that is down", "mysql", "shop:" + password + "@tcp(127.0.0.1:1)/shop", "the mysql database can't be used: dbstore: no connection: connection refused", false},
+		{"a folder that isn't there", "sqlite", filepath.Join(t.TempDir(), "none", "x.db"), "the sqlite database can't be used: dbstore: no connection: unable to open", false},
 		{"a password that a URL can't hold", "postgres", "postgres://shop:" + password + "/@127.0.0.1/shop", "-dsn is not one of postgres, such as postgres://user:password@", true},
 		{"a DSN without a database", "mysql", "shop:" + password + "@tcp(127.0.0.1:1)", "-dsn is not one of mysql, such as user:password@tcp(", true},
 	} {
