@@ -131,8 +131,8 @@ func (c foreignCodec) append(dst []byte, name string, data []byte, at time.Time,
 	return append(dst, value...), nil
 }
 
-// refuseBy makes a refusal of what a codec says. Whatever it is that the codec
-// can't read, it is no session.
+// refuseBy makes a refusal of what a codec says. Whatever the codec can't
+// read is not a session.
 func refuseBy(err error) error {
 	if IsRefused(err) {
 		return err

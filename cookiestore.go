@@ -41,8 +41,8 @@
 //
 // A session expires two weeks after it was last saved, unless [WithMaxAge] or
 // [Session.SetExpiry] says otherwise. The server enforces it, for every kind of
-// [Expiry]. [WithRenewal] keeps visitors logged in who only read, and [WithLifetime]
-// caps a session's total age.
+// [Expiry]. [WithRenewal] also keeps visitors logged in who only read, and
+// [WithLifetime] caps a session's total age.
 //
 // # Signing keys
 //
@@ -52,10 +52,10 @@
 //
 // # What a cookie can't do
 //
-// The visitor can read the session, unless [WithEncryption] hides it; can send an
-// older one again until it expires; and has at most [MaxCookieSize] bytes of it, or a
-// few times that with [WithChunks]. Of two requests that change it at the same time, one
-// loses its change. If you need more, use a server-side store, such as that of package
+// The visitor can read the session, unless [WithEncryption] is used, and can send an
+// older one again until it expires. A session has to fit in [MaxCookieSize], or in a few
+// cookies of that size with [WithChunks]. Of two requests that change it at the same time,
+// one loses its change. If you need more, use a server-side store, such as that of package
 // dbstore, for all sessions or, with [Spill], for the large ones.
 //
 // # Compatibility
@@ -106,8 +106,8 @@ type Store interface {
 
 	// Delete forgets the session that Load has returned for the value. If a
 	// version is given and the record is not in that state, or not there, it is
-	// left alone, and the error is [ErrConflict]. If none is, a record that
-	// isn't there is no error.
+	// left alone, and the error is [ErrConflict]. Without
+	// one, a record that isn't there is not an error.
 	Delete(ctx context.Context, name, value, version string) error
 
 	// ClearExpired removes the sessions that have expired, as Django's
@@ -126,7 +126,7 @@ type Record struct {
 	Saved time.Time
 
 	// Resave is for Load: what was read should be saved again with the next
-	// response, because its signing key or its format is an old one.
+	// response, because its signing key or its format is outdated.
 	Resave bool
 
 	// Expires is when the session expires. From Load it is the end of the
@@ -188,11 +188,11 @@ func (r Record) Check(maxAge time.Duration, now time.Time) error {
 // A CookieStore keeps the whole session in the visitor's cookie, signed, in the
 // format that [Signer] describes. It keeps nothing on the server.
 //
-// What that means: the visitor can read the session (unless [WithEncryption] hides
-// it) but not change it; a session has to fit in [MaxCookieSize], or in a few cookies of
-// that size with [WithChunks]; of two requests at the same time that change one session, the
-// later response wins; and the cookie of a session that was flushed works until
-// it expires, for whoever has kept it.
+// What that means: the visitor can read the session (unless [WithEncryption] is used)
+// but not change it; a session has to fit in [MaxCookieSize], or in a few cookies of that
+// size with [WithChunks]; of two requests at the same time that change one session, the
+// later response wins; and after [Session.Flush], a copy of the cookie works until it
+// expires, unless [WithRevocations] is used.
 type CookieStore struct {
 	codec        codec
 	signer       *Signer   // nil with another codec
@@ -250,8 +250,8 @@ func WithFallbackCodecs(codecs ...Codec) StoreOption {
 // Secure; see [WithName] and the options after it.
 //
 // Two things differ. A time that Django writes without a zone (USE_TZ = False) is
-// taken as UTC. And what is no JSON, NaN and Infinity, which Python writes all the
-// same, makes a cookie refused. For the other direction, see [At].
+// taken as UTC. And a cookie that holds NaN or Infinity, which Python writes though they
+// are not JSON, is refused. For the other direction, see [At].
 func WithDjango() StoreOption {
 	return func(o *storeOptions) { o.django = true }
 }
@@ -264,15 +264,16 @@ func WithDjango() StoreOption {
 //
 // A signed cookie is refused, as is an encrypted one by a store that signs. To begin to
 // encrypt and log nobody out, pass the store that has signed them to [WithLegacy]: signed
-// cookies are then encrypted when they are next read. Take it out again when the last of
-// them has expired. The same goes for the way back. Default: sessions are signed, and the visitor can read them.
+// cookies are then encrypted when they are next read. Remove it when the last of them has
+// expired. The way back is the same. Default: sessions are signed, and the visitor can
+// read them.
 func WithEncryption() StoreOption {
 	return func(o *storeOptions) { o.encrypt = true }
 }
 
 // WithLegacy reads the cookies that the store's own format doesn't cover, and writes
 // them in that format when they are next saved, which is soon: reading one is enough
-// (see [Middleware]). A site can so change the format, or move to this package, and
+// (see [Middleware]). A site can change its format that way, or move to this package, and
 // log nobody out. Each Loader is tried in turn: those of package gorilla, or another
 // store, such as the [CookieStore] with which the site has written its cookies so
 // far. Default: none.
@@ -338,22 +339,22 @@ func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
 
 // NewWithCodec returns a store with another codec in place of the [Signer]. With
 // that of NewEncryptedCodec, in package gorilla, the session is encrypted too, so that
-// the visitor can't read it. Whatever signs must also refuse what is tampered with.
+// the visitor can't read it. The codec must refuse values that were tampered with.
 //
 // The codec is handed a []byte, so any serializer of securecookie will do;
 // NopEncoder gives the shortest cookies. The time of signing goes into those
 // bytes, since a codec can't tell its own: the session's expiry holds as with
-// the Signer, and so does the codec's own. That of securecookie.New is 30 days: a
-// session that is to last longer doesn't, unless MaxAge changes it; NewEncryptedCodec
-// sets none. The same goes for a codec's own limit of length, which takes nothing from
-// [WithMaxCookieSize] and [WithChunks]: MaxLength(0) lifts that of securecookie.New.
+// the Signer, and so does the codec's own. The default of securecookie.New is 30 days: no
+// session lasts longer, unless its MaxAge method changes that; NewEncryptedCodec sets
+// none. The same goes for a codec's own limit of length, which [WithMaxCookieSize] and
+// [WithChunks] don't change: MaxLength(0) lifts that of securecookie.New.
 // [WithFallbackCodecs] replaces the codec or its keys. [WithFallbackKeys], [WithDjango]
 // and [WithEncryption] are for [New], and an error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	o := collect(options)
 	switch {
 	case isNil(c):
-		return nil, usage("NewWithCodec needs a codec, and it is nil")
+		return nil, usage("NewWithCodec: the codec is nil")
 	case o.django || o.encrypt || o.fallbacks != nil:
 		return nil, usage("WithDjango, WithEncryption and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
@@ -399,7 +400,7 @@ func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {
 // [Signer.SetKeys]. With a codec that isn't a Signer it is an error.
 func (c *CookieStore) SetKeys(key []byte, fallbacks ...[]byte) error {
 	if c.keys == nil {
-		return usage("SetKeys is for stores of New, or with a Signer: this one's codec has the keys")
+		return usage("SetKeys needs a store from New, or one with a Signer: another codec has its own keys")
 	}
 	return c.keys.SetKeys(key, fallbacks...)
 }
@@ -448,7 +449,7 @@ func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit in
 	return rec, err // it has the store's own form
 }
 
-// loadLegacy tries the other formats in turn, until one of them knows. The error is that
+// loadLegacy tries the other formats in turn, until one accepts the cookie. The error is that
 // of the last one tried.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {

@@ -89,7 +89,7 @@ func TestNewRefuses(t *testing.T) {
 		{"room for nothing", func() (*cookiestore.CookieStore, error) {
 			return cookiestore.New(testKey, cookiestore.WithMaxInflated(0))
 		}, "WithMaxInflated(0)"},
-		{"no codec", func() (*cookiestore.CookieStore, error) { return cookiestore.NewWithCodec(nil) }, "needs a codec"},
+		{"no codec", func() (*cookiestore.CookieStore, error) { return cookiestore.NewWithCodec(nil) }, "the codec is nil"},
 		{"another codec in Django's format", func() (*cookiestore.CookieStore, error) {
 			return cookiestore.NewWithCodec(codec, cookiestore.WithDjango())
 		}, "its own format"},
@@ -114,7 +114,7 @@ func TestDjangoKeyOfAnyLength(t *testing.T) {
 func TestSetKeysNeedsASigner(t *testing.T) {
 	store, err := cookiestore.NewWithCodec(securecookie.New(testKey, nil))
 	require.NoError(t, err)
-	require.ErrorContains(t, store.SetKeys(testKey), "this one's codec has the keys")
+	require.ErrorContains(t, store.SetKeys(testKey), "another codec has its own keys")
 }
 
 // dictionary returns JSON whose one value has size bytes, which don't compress
@@ -171,7 +171,7 @@ func TestSizeLimits(t *testing.T) {
 
 		_, err = save(newStore(t), dictionary(64<<10-16, false))
 		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
-		require.ErrorContains(t, err, `session has 65537 bytes of JSON, and 65536 could be read back; largest keys: "cart"`)
+		require.ErrorContains(t, err, `session has 65537 bytes of JSON, and the limit is 65536; largest keys: "cart"`)
 	})
 	t.Run("a smaller limit refuses what a larger one wrote", func(t *testing.T) {
 		value, err := save(newStore(t), dictionary(20_000, false))

@@ -43,7 +43,7 @@ type DjangoRows struct{ signer *Signer }
 
 // NewDjangoRows returns a DjangoRows that signs with secret, Django's SECRET_KEY,
 // and also accepts what the fallback keys, newest first, have signed. They may
-// have any length but zero.
+// have any length except zero.
 func NewDjangoRows(secret []byte, fallbacks ...[]byte) (*DjangoRows, error) {
 	signer, err := NewDjangoSigner(DjangoDatabaseSalt, secret, fallbacks...)
 	if err != nil {
@@ -93,11 +93,11 @@ func (d *DjangoRows) EncodeFor(sessionKey, data string, at time.Time) (string, e
 	return d.signer.signData(sessionKey, text.b, at, payload.Compression{Over: rowCompressOver}), nil
 }
 
-// A DjangoRow is what a session_data holds.
+// A DjangoRow is the content of a session_data.
 type DjangoRow struct {
 	// Record has the dictionary; when it was saved, unless it is a legacy row,
-	// which doesn't say, so that only its expire_date ends it; and Resave where a
-	// fallback key signed it, or where its form is the legacy one.
+	// which doesn't say, so that only its expire_date ends it; and Resave, if a fallback
+	// key signed it or its form is the legacy one.
 	Record
 
 	KeyIndex int  // of the key that signed it: 0 the primary one, 1 the first fallback key, and so on
@@ -106,7 +106,7 @@ type DjangoRow struct {
 
 // Decode verifies a session_data and returns what it holds. The error says why it
 // is refused: [ErrTampered], [ErrMalformed], or [ErrTooLarge] if it inflates to
-// more than 16 MiB. Whether the session is over is for the row's expire_date to
+// more than 16 MiB. Whether the session has expired is for the row's expire_date to
 // say. A program that runs under GODEBUG=fips140=only refuses all legacy rows, since
 // SHA-1 is not allowed there.
 func (d *DjangoRows) Decode(sessionData string) (DjangoRow, error) {

@@ -76,7 +76,7 @@ func TestDjangoRowsRefuse(t *testing.T) {
 		{"another key", vectorSigner(t, "another key").Sign("", "e30", signedAt), ErrTampered},
 		{"a cookie", cookies.Sign("", "e30", signedAt), ErrTampered},
 		{"a row with a character changed", "A" + v.Value[1:], ErrTampered},
-		{"what is no dictionary", rows.signer.Sign("", "W10", signedAt), ErrMalformed},
+		{"what is not a dictionary", rows.signer.Sign("", "W10", signedAt), ErrMalformed},
 		{"what inflates to more than the limit", rows.signer.Sign("", "."+payload.Base64.EncodeToString(bomb), signedAt), ErrTooLarge},
 		{"a legacy row with its data changed", legacy(func(b []byte) []byte { return bytes.Replace(b, []byte("1}"), []byte("2}"), 1) }), ErrTampered},
 		{"a legacy row with its digest changed", legacy(func(b []byte) []byte { return append([]byte("0"), b[1:]...) }), ErrTampered},

@@ -9,24 +9,25 @@ import (
 // The reasons for which a cookie is refused or a session can't be saved.
 // Test for them with [errors.Is]; the error that carries one says more.
 var (
-	// ErrMalformed means that a cookie does not have the form of one: a part
-	// is missing, is not canonically encoded, or is not a JSON object.
+	// ErrMalformed means that a cookie is not formed like one of the store's: a
+	// part is missing or not canonically encoded, or the payload is not a JSON
+	// object.
 	ErrMalformed = errors.New("malformed")
 
-	// ErrTampered means that no accepted key gives the signature that the
-	// cookie bears, or decrypts it: it was changed, cut short, or made with
-	// another key, another salt or for a cookie of another name.
+	// ErrTampered means that no accepted key matches the cookie's signature, or
+	// decrypts it: it was changed or cut short, or made with another key or salt
+	// or for another cookie name.
 	ErrTampered = errors.New("signature does not match")
 
-	// ErrNoSession means that a store with records has none for a cookie.
+	// ErrNoSession means that a store with records has none for this cookie.
 	ErrNoSession = errors.New("no such session")
 
 	// ErrExpired means that the session has expired.
 	ErrExpired = errors.New("expired")
 
-	// ErrConflict means that a store's record is not in the state that it was
-	// loaded in, since another request has changed or deleted it. The
-	// middleware tries again, and gives up after many times.
+	// ErrConflict means that another request has changed or deleted a store's
+	// record since it was loaded. The middleware loads it again, merges and
+	// saves; it gives up only after many attempts.
 	ErrConflict = errors.New("changed meanwhile")
 
 	// ErrInterrupted means that a session can't be saved because another
@@ -39,8 +40,8 @@ var (
 	// [WithRevocations].
 	ErrRevoked = errors.New("revoked")
 
-	// ErrFuture means that the cookie was signed later than now, by more than
-	// the clock skew allowed between servers.
+	// ErrFuture means that the cookie was signed in the future, by more than the
+	// clock skew allowed between servers.
 	ErrFuture = errors.New("signed in the future")
 
 	// ErrTooLarge means that a cookie exceeds [MaxCookieSize], or that its
@@ -76,12 +77,12 @@ type cookieError struct {
 	cause  error
 }
 
-// refuse returns the error for a cookie that must not be believed.
+// refuse returns the error for a cookie that must not be trusted.
 func refuse(reason error, detail string) error {
 	return &cookieError{class: decodeError, reason: reason, detail: detail}
 }
 
-// usage returns the error for what the program does wrong.
+// usage returns the error for a mistake of the program.
 func usage(detail string) error {
 	return &cookieError{class: usageError, detail: detail}
 }
@@ -150,7 +151,7 @@ func errorIn[T any](err error) (found T, ok bool) {
 	return found, false
 }
 
-// reasonOf puts an error in one word, for a log.
+// reasonOf sums up an error in a word or two, for a log.
 func reasonOf(err error) string {
 	for _, known := range []struct {
 		err  error

@@ -16,8 +16,8 @@ import (
 // value is Default.
 //
 // It is kept in the session under [ExpiryKey], as Django keeps it, and holds on
-// the server: a cookie that was copied is worth nothing once its session is
-// over. (Django's own signed cookies don't enforce it: its ticket 27775.)
+// the server: a copied cookie is worth nothing once its session has
+// expired. (Django's own signed cookies don't enforce it: its ticket 27775.)
 type Expiry struct {
 	kind expiryKind
 	age  time.Duration // of kind afterSave
@@ -48,7 +48,7 @@ var (
 // After ends the session when it has not been saved for d: each save begins the
 // time anew, and so renews the visitor's cookie. It is Django's
 // set_expiry(seconds). Part of a second counts as a whole one, and a session
-// with a d of zero or less is over when it is saved. For Django's
+// with a d of zero or less has expired when it is saved. For Django's
 // set_expiry(timedelta), which later saves don't move, use
 // At(time.Now().Add(d)).
 func After(d time.Duration) Expiry {
@@ -63,12 +63,12 @@ func After(d time.Duration) Expiry {
 }
 
 // At ends the session at t, to the microsecond, however often it is saved. It
-// is Django's set_expiry(datetime). A time outside of Python's years, 1 to 9999,
-// is taken as the first or the last moment in them.
+// is Django's set_expiry(datetime). A time outside Python's years, 1 to 9999,
+// becomes the first or the last moment in them.
 //
-// It is kept as Django 4.1 and later keep it with USE_TZ = True. Where a session
-// is shared with an older Django, or one without time zones, which can't read
-// such an expiry and fail, use [After].
+// It is stored as Django 4.1 and later store it with USE_TZ = True. An older Django,
+// or one without time zones, fails on such an expiry: if you share sessions with
+// one, use [After].
 func At(t time.Time) Expiry {
 	t = t.UTC().Truncate(time.Microsecond)
 	switch {
@@ -111,8 +111,8 @@ const (
 	defaultMaxAge    = 14 * 24 * time.Hour
 	defaultClockSkew = time.Minute
 
-	// maxAge is the longest age that is told apart from for ever: over 290
-	// years, the most whole seconds that a time.Duration holds.
+	// maxAge is the longest age: over 290 years, the most whole seconds that a
+	// time.Duration holds.
 	maxAge = math.MaxInt64 / time.Second * time.Second
 )
 
@@ -195,8 +195,8 @@ type policy struct {
 
 var defaultPolicy = policy{age: defaultMaxAge, skew: defaultClockSkew, now: time.Now}
 
-// end returns the moment at which a session ends that was last saved at saved
-// and began at created, which counts only where there is a lifetime.
+// end returns when a session ends that was last saved at saved. When it began, at
+// created, counts only if there is a lifetime.
 func (p *policy) end(e Expiry, saved, created time.Time) time.Time {
 	var end time.Time
 	switch e.kind {
@@ -257,9 +257,9 @@ func earlier(end, last time.Time) time.Time {
 	return end
 }
 
-// hasEnded reports whether a session that ends at end has ended at now. A store keeps
-// the time of saving to the second, so up to one is missing from it: as in Django's
-// max_age, the last second still counts.
+// hasEnded reports whether a session that ends at end has ended at now. Stores round the
+// time of saving down to the second; so, as in Django's max_age, the last second still
+// counts.
 func hasEnded(e Expiry, end, now time.Time) bool {
 	if e.kind != atTime {
 		now = now.Truncate(time.Second)

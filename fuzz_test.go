@@ -182,7 +182,7 @@ func FuzzChunks(f *testing.F) {
 			t.Fatal(err)
 		}
 		if !saved[string(text)] {
-			t.Fatalf("%q is no session that was saved", text)
+			t.Fatalf("%q is not a session that was saved", text)
 		}
 		s.Set("b", 1)
 		cookies, err := m.Save(t.Context(), s)

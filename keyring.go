@@ -16,8 +16,8 @@ import (
 	"sync/atomic"
 )
 
-// MinKeySize is the least number of bytes of a signing key: the size of an
-// HMAC-SHA256, below which the key would be easier to guess than its output.
+// MinKeySize is how many bytes a signing key must have: the size of an HMAC-SHA256.
+// A shorter key would be easier to guess than the output.
 const MinKeySize = 32
 
 // A keyring holds a primary key and its fallback keys, and the HMAC states that
@@ -124,9 +124,9 @@ func whichKey(index int) string {
 	return "the key"
 }
 
-// isKeyText reports whether the bytes of a key are text that ParseKey is for: hex of at
-// least 32 bytes, or base64 that ends in padding. Neither is likely to be random bytes or
-// a passphrase, as base64 without padding may be.
+// isKeyText reports whether a key is text that should have gone through ParseKey: hex of at
+// least 32 bytes, or base64 that ends in padding. Random bytes or a passphrase are unlikely
+// to look like either; they may well look like base64 without padding.
 func isKeyText(key []byte) bool {
 	key = bytes.TrimSpace(key) // a file ends in a line break
 	_, notHex := hex.DecodeString(string(key))
@@ -139,10 +139,10 @@ func isKeyText(key []byte) bool {
 	return err == nil
 }
 
-// warnOfKeyText does so once in a process. A fallback key is no reason: it may be there
-// since the mistake was mended.
+// warnOfKeyText warns once in a process. A fallback key doesn't cause it: it may be there
+// because the mistake has been corrected.
 var warnOfKeyText = sync.OnceFunc(func() {
-	slog.Warn("cookiestore: the signing key is hex or base64 text: pass it to ParseKey, and the text as a fallback key until the cookies that it signed have expired")
+	slog.Warn("cookiestore: the signing key looks like hex or base64 text: pass it to ParseKey, and keep the text as a fallback key until the cookies that it signed have expired")
 })
 
 func keySizeError(which string, size, minimum int) error {
@@ -162,7 +162,7 @@ func ParseKey(text string) ([]byte, error) { return parseKey("the key", text) }
 
 // ParseKeys reads a list of signing keys, such as an environment variable with fallback
 // keys holds: each as [ParseKey] reads it, separated by commas, line breaks or both. Blank
-// entries don't count, so a list of nothing is no keys and no error. The error says which
+// entries don't count, so an empty list gives no keys and no error. The error says which
 // entry is wrong and why, and never shows the text.
 //
 // It is not for Django's SECRET_KEY_FALLBACKS: those are text, and may hold commas.

@@ -9,9 +9,8 @@ import (
 	"example.com/cookiestore/internal/payload"
 )
 
-// MaxCookieSize is the number of bytes up to which browsers keep a cookie. By default
-// no Set-Cookie field is longer, from the name to the last attribute: see
-// [WithMaxCookieSize].
+// MaxCookieSize is how many bytes of a cookie browsers accept. By default no Set-Cookie
+// field is longer, from the name to the last attribute: see [WithMaxCookieSize].
 const MaxCookieSize = 4096
 
 const (
@@ -19,7 +18,7 @@ const (
 	defaultMaxInflated  = 64 << 10
 )
 
-// buffers lends scratch space. Put back only what is not referred to any more.
+// buffers lends scratch space. Put back only what nothing refers to any longer.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer struct{ b []byte }
@@ -62,7 +61,7 @@ func checkReadable(data []byte, limit int) error {
 		return nil
 	}
 	return &cookieError{class: usageError, reason: ErrTooLarge, detail: fmt.Sprintf(
-		"session has %d bytes of JSON, and %d could be read back; %s", len(data), limit, largest(string(data)))}
+		"session has %d bytes of JSON, and the limit is %d; %s", len(data), limit, largest(string(data)))}
 }
 
 // tooLarge says why a session doesn't fit in a cookie, and what to take out.

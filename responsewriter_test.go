@@ -26,7 +26,7 @@ import (
 
 var errSource = errors.New("the upstream is gone")
 
-// A source that fails before its first byte is no response yet.
+// A source that fails before its first byte is not a response yet.
 func TestCopyFromABrokenSource(t *testing.T) {
 	for _, test := range []struct {
 		name   string

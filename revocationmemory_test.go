@@ -69,7 +69,7 @@ func TestMemoryRevocationsForgetWhatHasExpired(t *testing.T) {
 	l.now = l.now.Add(2 * time.Hour) // as long as they could last, and the hour more
 	l.some(t, "next", n, l.now.Add(time.Hour))
 	sessions, users := l.known(t, "short", n)
-	assert.Equal(t, n, sessions, "the hour in which they are kept is not over")
+	assert.Equal(t, n, sessions, "the hour in which they are kept has not ended")
 	assert.Equal(t, n, users)
 
 	l.now = l.now.Add(time.Microsecond)

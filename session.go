@@ -21,10 +21,10 @@ import (
 // asked for, by the functions [Get] and [Lookup]. Untouched values are preserved
 // byte for byte.
 //
-// The session is loaded when it is first used. If the store fails then (a bad
-// cookie is not a failure, but means a new session), or if a value can't be
-// encoded, the methods go on working, [Session.Err] tells, and in place of the
-// response the visitor gets the middleware's error (see [Middleware]).
+// The session is loaded when it is first used. If the store fails then, or if
+// a value can't be encoded, the methods go on working, [Session.Err] returns the error,
+// and the visitor gets an error page in place of the response (see [Middleware]). A bad
+// cookie is not a failure, but means a new session.
 //
 // Two requests of one visitor at the same time have a Session each. With a store
 // that keeps records, the changes of both are merged, key by key; with a cookie
@@ -33,8 +33,8 @@ import (
 // The zero value is an empty session. A Session is safe for concurrent use.
 type Session struct{ lifecycle }
 
-// maxDictionary is how many bytes of JSON a session may have, whatever its store
-// takes: what exceeds any limit is refused before it costs more.
+// maxDictionary is how many bytes of JSON a session may have in any store: what exceeds
+// every limit is refused early, before it costs more.
 const maxDictionary = maxRow
 
 // find returns the JSON under key, or "".
@@ -43,7 +43,7 @@ func (s *Session) find(key string) string {
 	return value
 }
 
-// put stores JSON under key, or the reason why there is none.
+// put stores JSON under key, or why there is none.
 func (s *Session) put(key, value string, err error) {
 	if err == nil {
 		err = s.check(key, value)
@@ -77,7 +77,7 @@ func (s *Session) check(key, value string) error {
 	return nil
 }
 
-// reject keeps what is under key, and the error for Err and the save.
+// reject leaves what is under key, and remembers the error for Err and the save.
 func (s *Session) reject(key string, err error) {
 	if s.bad == nil {
 		s.bad = map[string]error{}
@@ -194,7 +194,7 @@ func Modify[T any](s *Session, key string, change func(*T)) error {
 			return err
 		}
 	}
-	return keyError(key, errors.New("the value is changed again and again while Modify changes it"))
+	return keyError(key, errors.New("other goroutines keep changing the value while Modify changes it"))
 }
 
 // maxRaces is how often Modify begins anew.
@@ -426,8 +426,8 @@ func (s *Session) Flush() {
 	s.flush()
 }
 
-// CycleKey gives the session a new ID, and makes the old one worthless, to stop
-// session fixation: call it when a visitor logs in. It is Django's cycle_key(),
+// CycleKey gives the session a new ID and makes the old one worthless. Call it when a
+// visitor logs in: it prevents session fixation. It is Django's cycle_key(),
 // whose word for the session ID is "session key". A cookie store has no IDs, and
 // only writes a new cookie.
 func (s *Session) CycleKey() {
@@ -455,17 +455,17 @@ func (s *Session) Modified() bool {
 	return s.contents != nil && s.modified
 }
 
-// SetModified has the session saved though nothing in it was changed. Its age then
-// counts anew.
+// SetModified has the session saved even if nothing in it was changed. Its age then
+// starts again.
 func (s *Session) SetModified() {
 	s.open()
 	defer s.unlock()
 	s.changed("")
 }
 
-// SkipRenewal keeps this response from saving the session where the handler has
-// changed nothing: from [WithRenewal], [WithSaveEveryRequest] and signing anew. It
-// is for responses that must not count as a visit, such as those of a poll.
+// SkipRenewal keeps this response from saving a session that the handler hasn't
+// changed: by [WithRenewal], [WithSaveEveryRequest] or signing with a new key. It is
+// for responses that must not count as a visit, such as those of a poll.
 func (s *Session) SkipRenewal() {
 	s.open()
 	defer s.unlock()
@@ -557,8 +557,8 @@ func (s *Session) ExpiresAtBrowserClose() bool {
 	return s.policy().closesWithBrowser(s.expiry())
 }
 
-// String says how many keys the session has. It shows no values, so that they
-// don't end up in a log; see [Session.MarshalJSON] for those.
+// String says how many keys the session has. It shows no values, so that none end up
+// in a log; [Session.MarshalJSON] returns them.
 func (s *Session) String() string {
 	return fmt.Sprintf("session with %d keys", len(s.Keys()))
 }

@@ -73,7 +73,7 @@ func TestGetAndLookup(t *testing.T) {
 	require.Equal(t, cookiestore.AsDecoded(9007199254740993), cookiestore.Get[any](s, "big", nil))
 
 	require.Equal(t, 5, cookiestore.Get(s, "nothing", 5))
-	require.Equal(t, 5, cookiestore.Get(s, "s", 5), "what is no int is not there")
+	require.Equal(t, 5, cookiestore.Get(s, "s", 5), "what is not an int is not there")
 	require.Equal(t, "none", cookiestore.Get(s, "z", "none"))
 
 	_, err := cookiestore.Lookup[int](s, "nothing")
@@ -217,7 +217,7 @@ func TestModify(t *testing.T) {
 	t.Run("a key that it changes itself is an error, and no endless loop", func(t *testing.T) {
 		s := loadSession(t, `{"n":1}`)
 		err := cookiestore.Modify(s, "n", func(n *int) { s.Set("n", cookiestore.Get(s, "n", 0)+1) })
-		require.ErrorContains(t, err, `session key "n": the value is changed again and again`)
+		require.ErrorContains(t, err, `session key "n": other goroutines keep changing the value`)
 	})
 	t.Run("the session may be used meanwhile", func(t *testing.T) {
 		s := loadSession(t, `{"n":1,"step":2}`)

@@ -22,8 +22,8 @@ const DjangoCookieSalt = "django.contrib.sessions.backends.signed_cookies"
 // packageSalt is the salt of this package, before the name of the cookie.
 const packageSalt = "cookiestore:"
 
-// A Signer signs values and tells whether it, or one with the same key, signed
-// them. The form is that of Django's signing module:
+// A Signer signs values, and verifies values that it, or a Signer with the same key,
+// signed. The form is that of Django's signing module:
 //
 //	eyJudW1fdmlzaXRzIjoxfQ : 1fPj03    : 3Nu5Hmzye20IZTdt9QReim3P2S2gToTuMTN-3H8rgwI
 //	payload                  timestamp   signature
@@ -39,8 +39,8 @@ const packageSalt = "cookiestore:"
 // [NewDjangoSigner] has a fixed salt.
 //
 // What a signature gives: nobody without a key can make or change a value. What
-// it doesn't: anybody can read a value, and whoever holds one can send it again
-// until it expires.
+// it doesn't: anybody can read a value, and anyone who has one can send it again until
+// it expires.
 //
 // There is one primary key, which signs, and any number of fallback keys, which
 // only verify. To change keys, make the old one a fallback key, and drop it
@@ -61,9 +61,9 @@ type Signer struct {
 
 // NewSigner returns a Signer that signs with key and also accepts what the
 // fallback keys, newest first, have signed. Each must have at least
-// [MinKeySize] random bytes, and not only zeros. It keeps copies of them. A key that is
-// hex or padded base64, as text, works, but is logged once as a likely mistake: such text
-// is for [ParseKey].
+// [MinKeySize] random bytes, not all of them zero. It keeps copies of them. The text of a
+// hex or padded base64 key works, but is logged once as a likely mistake: [ParseKey]
+// decodes it.
 func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: packageSalt, nameBound: true}
 	return s.init(MinKeySize, key, fallbacks)
@@ -72,8 +72,8 @@ func NewSigner(key []byte, fallbacks ...[]byte) (*Signer, error) {
 // NewDjangoSigner returns a Signer whose values are those of Django's
 // signing.dumps with the given salt, such as [DjangoCookieSalt]; secret is
 // Django's SECRET_KEY, and fallbacks its SECRET_KEY_FALLBACKS. As in Django, a
-// secret may be any text that is not empty; one of zero bytes alone is refused, since it
-// is a buffer that nobody has filled. The cookie's name plays no part.
+// secret may be any text that is not empty; one that consists of zero bytes is refused,
+// since it is a buffer that was never filled. The cookie's name plays no part.
 func NewDjangoSigner(salt string, secret []byte, fallbacks ...[]byte) (*Signer, error) {
 	s := &Signer{salt: salt, ascii: true}
 	return s.init(1, secret, fallbacks)

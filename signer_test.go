@@ -84,7 +84,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"a timestamp with a sign", signed("e30:-1"), ErrMalformed},
 		{"a timestamp past int64", signed("e30:" + strings.Repeat("z", 11)), ErrMalformed},
 		{"a timestamp of twelve digits", signed("e30:" + strings.Repeat("1", 12)), ErrMalformed},
-		{"a timestamp that is no base62", signed("e30:1_0"), ErrMalformed},
+		{"a timestamp that is not base62", signed("e30:1_0"), ErrMalformed},
 		{"an empty signature", good[:strings.LastIndexByte(good, ':')+1], ErrTampered},
 		{"a padded signature", good + "=", ErrTampered},
 		{"a signature with a line break", good + "\n", ErrTampered},
@@ -214,9 +214,9 @@ func TestSignerAsCodecRefuses(t *testing.T) {
 		{"what is earlier is refused", good, -time.Minute - time.Second, ErrFuture},
 		{"what is tampered with is refused", good[1:], 0, ErrTampered},
 		{"what is too long is refused", strings.Repeat("x", MaxCookieSize), 0, ErrTooLarge},
-		{"what is no base64 is refused", s.Sign("n", "!", signedAt), 0, ErrMalformed},
-		{"what is no JSON is refused", s.Sign("n", "e3", signedAt), 0, ErrMalformed},
-		{"what is no object does not fit", s.Sign("n", "W10", signedAt), 0, ErrType},
+		{"what is not base64 is refused", s.Sign("n", "!", signedAt), 0, ErrMalformed},
+		{"what is not JSON is refused", s.Sign("n", "e3", signedAt), 0, ErrMalformed},
+		{"what is not an object does not fit", s.Sign("n", "W10", signedAt), 0, ErrType},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock = signedAt.Add(test.after)

@@ -70,7 +70,7 @@ func TestDjangoCookies(t *testing.T) {
 		require.Equal(t, v.SignedAt, rec.Saved.Unix())
 		require.Equal(t, len(v.Fallbacks) > 0, rec.Resave, "a fallback key signed it")
 
-		// Django reads a session whose own end has passed. Here it is over.
+		// Django reads a session whose own end has passed. Here it has expired.
 		var dict struct {
 			Expiry any `json:"_session_expiry"`
 		}

@@ -54,7 +54,7 @@ func (v *visitor) logIn(size int) error {
 	return err
 }
 
-// visit makes requests until the time is over.
+// visit makes requests until the time has passed.
 func (v *visitor) visit(path string, until time.Time) error {
 	for start := time.Now(); start.Before(until); {
 		if err := v.count(path); err != nil {

@@ -18,8 +18,8 @@ const (
 	maxAge     = 14 * 24 * time.Hour
 )
 
-// key signs everything here. It is no secret.
-var key = []byte("the benchmarks' key, which is no secret")
+// key signs everything here. It is not a secret.
+var key = []byte("the benchmarks' key, which is not secret")
 
 func init() { gob.Register([]item{}) } // gorilla and scs keep sessions as gob
 

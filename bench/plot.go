@@ -5,8 +5,10 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"slices"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -31,10 +33,15 @@ var (
 	}
 )
 
+func init() {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	plotter.DefaultFont = plot.DefaultFont
+}
+
 // plotSpeed draws the time of a change by the size of the session.
 func plotSpeed(cases []*speedCase, path string) error {
 	p := plot.New()
-	p.Title.Text = "Time to read, change and save a session"
+	p.Title.Text, p.Title.Padding = "Time to read, change and save a session", vg.Points(8)
 	p.X.Label.Text = "bytes of JSON"
 	p.Y.Label.Text = "µs"
 	p.Y.Min = 0
@@ -44,6 +51,9 @@ func plotSpeed(cases []*speedCase, path string) error {
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(10), vg.Points(-6)
 	p.Add(plotter.NewGrid())
 	for i, peer := range cookiePeers() {
+		if !slices.ContainsFunc(cases, func(c *speedCase) bool { return c.peer == peer.name }) {
+			continue
+		}
 		var points plotter.XYs
 		for _, size := range speedSizes {
 			c := find(cases, peer.name, "change", size)
@@ -67,6 +77,7 @@ func plotSpeed(cases []*speedCase, path string) error {
 		p.Add(line, dots)
 		p.Legend.Add(peer.name, line, dots)
 	}
+	p.Y.Max *= 1.5 // room for the legend
 	return savePlots(path, plotWidth, 13*vg.Centimeter, p)
 }
 
@@ -78,11 +89,14 @@ type bar struct {
 	write string // the value, as it is written beside the bar
 }
 
+// legend says what the colours of the bars mean.
+type legend struct{ ours, others string }
+
 // barChart draws horizontal bars, the first on top.
-func barChart(title, axis string, bars []bar) (*plot.Plot, error) {
+func barChart(title, axis string, bars []bar, colours *legend) (*plot.Plot, error) {
 	p := plot.New()
-	p.Title.Text = title
-	p.X.Label.Text = axis
+	p.Title.Text, p.Title.Padding = title, vg.Points(8)
+	p.X.Label.Text, p.X.Label.Padding = axis, vg.Points(3)
 	p.X.Min = 0
 	p.X.Tick.Marker = separated{}
 	labels := plotter.XYLabels{}
@@ -98,6 +112,13 @@ func barChart(title, axis string, bars []bar) (*plot.Plot, error) {
 		if b.ours {
 			one.Color = ours
 		}
+		if colours != nil {
+			if b.ours {
+				colours.add(p, &colours.ours, one)
+			} else {
+				colours.add(p, &colours.others, one)
+			}
+		}
 		p.Add(one)
 		p.X.Max = math.Max(p.X.Max, b.value*1.22)
 		labels.XYs = append(labels.XYs, plotter.XY{X: b.value, Y: y})
@@ -112,7 +133,18 @@ func barChart(title, axis string, bars []bar) (*plot.Plot, error) {
 	}
 	p.Add(values)
 	p.NominalY(names...)
+	p.Y.Min, p.Y.Max = -0.7, float64(len(bars))-0.3 // room for whole bars
 	return p, nil
+}
+
+// add names the colour of a bar, once.
+func (l *legend) add(p *plot.Plot, label *string, b *plotter.BarChart) {
+	if *label != "" {
+		p.Legend.Add(*label, b)
+		p.Legend.Padding, p.Legend.XOffs, p.Legend.YOffs = vg.Points(4), vg.Points(-14), vg.Points(10)
+		p.Legend.TextStyle.Font.Size = vg.Points(10)
+	}
+	*label = ""
 }
 
 // separated are the default ticks, written as 10,000.

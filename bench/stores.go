@@ -280,11 +280,16 @@ func plotStores(bouts []*bout, path string) error {
 		rates = append(rates, bar{name, b.median(rate), own, thousands(b.median(rate))})
 		waits = append(waits, bar{name, b.median(p99), own, fmt.Sprintf("%.1f", b.median(p99))})
 	}
-	left, err := barChart("Requests per second", "read, change and save 1,000 bytes of JSON, 64 clients", rates)
+	return drawStores(rates, waits, path)
+}
+
+func drawStores(rates, waits []bar, path string) error {
+	left, err := barChart("Requests per second", "a change of 1,000 bytes, 64 clients; more is better", rates,
+		&legend{"cookiestore and dbstore", "other packages"})
 	if err != nil {
 		return err
 	}
-	right, err := barChart("99 of 100 requests take at most", "milliseconds", waits)
+	right, err := barChart("99 of 100 requests take at most", "milliseconds; less is better", waits, nil)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func TestVisitorsMeasureAServer(t *testing.T) {
 
 	visitors[0].visits += 5
 	_, err = measure(s, visitors[:1], "/read", time.Millisecond)
-	require.ErrorContains(t, err, "says", "a server that counts wrongly is no result")
+	require.ErrorContains(t, err, "says", "a server that counts wrongly gives no result")
 }
 
 func TestASessionThatDoesNotFitIsSaid(t *testing.T) {

@@ -51,7 +51,7 @@ const gobMark = "gob."
 // alone. It is an error if the Signer is nil.
 func NewCodec(signer *cookiestore.Signer) (*Codec, error) {
 	if signer == nil {
-		return nil, usage(nil, "NewCodec needs a Signer, and it is nil", nil)
+		return nil, usage(nil, "NewCodec: the Signer is nil", nil)
 	}
 	return &Codec{signer: signer, maxLength: cookiestore.MaxCookieSize}, nil
 }

@@ -203,7 +203,7 @@ func TestSetMaxLength(t *testing.T) {
 
 func TestNewCodecNeedsASigner(t *testing.T) {
 	codec, err := gorilla.NewCodec(nil)
-	require.EqualError(t, err, "cookiestore/gorilla: NewCodec needs a Signer, and it is nil")
+	require.EqualError(t, err, "cookiestore/gorilla: NewCodec: the Signer is nil")
 	require.Nil(t, codec)
 }
 

@@ -25,7 +25,7 @@ var _ securecookie.Codec = (*JSONCodec)(nil)
 // old a cookie may be. It is an error if the Signer is nil.
 func NewJSONCodec(signer *cookiestore.Signer) (*JSONCodec, error) {
 	if signer == nil {
-		return nil, usage(nil, "NewJSONCodec needs a Signer, and it is nil", nil)
+		return nil, usage(nil, "NewJSONCodec: the Signer is nil", nil)
 	}
 	return &JSONCodec{signer}, nil
 }

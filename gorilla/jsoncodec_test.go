@@ -92,5 +92,5 @@ func TestJSONCodecRefuses(t *testing.T) {
 	require.Empty(t, values)
 
 	_, err = gorilla.NewJSONCodec(nil)
-	require.EqualError(t, err, "cookiestore/gorilla: NewJSONCodec needs a Signer, and it is nil")
+	require.EqualError(t, err, "cookiestore/gorilla: NewJSONCodec: the Signer is nil")
 }

@@ -1,6 +1,6 @@
 // Package inspect takes session cookies and the rows of Django's session table apart
 // without a key, for tools that show what is in them. Nothing that it returns has been
-// verified, so nothing in it is to be believed: programs that act on what they read use
+// verified, so don't trust it: programs that act on what they read use
 // [cookiestore.Signer.Verify], [cookiestore.CookieStore.Load] or
 // [cookiestore.DjangoRows.Decode].
 package inspect
@@ -36,9 +36,9 @@ type Value struct {
 const maxData = 16 << 20
 
 // Parse takes a cookie or a session_data apart. The error is [cookiestore.ErrMalformed]
-// or [cookiestore.ErrTooLarge]; the parts that could be read are there nevertheless.
-// What inflates to more than 16 MiB is too large. An encrypted cookie is no error; nothing
-// in it can be read.
+// or [cookiestore.ErrTooLarge]; the parts that could be read are returned all the same.
+// What inflates to more than 16 MiB is too large. An encrypted cookie is not an error;
+// nothing in it can be read.
 func Parse(value string) (Value, error) {
 	if v, ok := parseLegacy(value); ok {
 		return v, nil

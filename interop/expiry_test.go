@@ -267,7 +267,7 @@ func TestSavingEveryRequestKeepsTheSessionOnBothSides(t *testing.T) {
 }
 
 // What Django's signed cookies don't do (its ticket 27775) and these do: a copy
-// of the cookie is worth nothing once the session is over.
+// of the cookie is worth nothing once the session has expired.
 func TestCopiedCookieOutlivesSetExpiryInDjangoAndNotInGo(t *testing.T) {
 	for _, side := range []struct {
 		name string

@@ -377,7 +377,7 @@ func (v *visitor) meanwhileInGo(method, path string, body any, key string, value
 	})
 }
 
-// Who has logged out in one window is not logged in again by another, where a
+// A visitor who has logged out in one window is not logged in again by another, where a
 // page was still being made.
 func TestFlushedSessionsAreNotBroughtBack(t *testing.T) {
 	for _, test := range []struct {

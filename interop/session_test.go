@@ -134,7 +134,7 @@ var samples = []sample{
 	of("ASCII", "plain", `"plain"`),
 	of("Latin-1", "Zoë", `"Zo\u00eb"`),
 	of("Unicode beyond the BMP", "😀 𝒵", `"\ud83d\ude00 \ud835\udcb5"`),
-	of("the end of the BMP and what is no character", "\uffff\U0010ffff", `"\uffff\udbff\udfff"`),
+	of("the end of the BMP and what is not a character", "\uffff\U0010ffff", `"\uffff\udbff\udfff"`),
 	of("right to left", "שלום", `"\u05e9\u05dc\u05d5\u05dd"`),
 	of("what would break out of a page", "</script>&<!--\u2028", `"</script>&<!--\u2028"`),
 	of("quotes and backslashes", `"'\`, `"\"'\\"`),
@@ -245,7 +245,7 @@ func TestLoneSurrogatesAreReadAsReplacementCharacters(t *testing.T) {
 	})
 }
 
-// NaN and Infinity are no JSON, though Python writes and reads them. Nothing can
+// NaN and Infinity are not JSON, though Python writes and reads them. Nothing can
 // be said of the rest of such a session, so Go has none; Django keeps its own.
 func TestWhatIsNoJSONIsRefused(t *testing.T) {
 	onEachStore(t, func(t *testing.T, django *djangoSite) {

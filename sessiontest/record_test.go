@@ -13,7 +13,7 @@ import (
 )
 
 // records is a store that keeps sessions in memory, as small as one can be. It
-// shows that the suite fits stores with records, and is no store for a program:
+// shows that the suite fits stores with records, and is not a store for a program:
 // nothing bounds it.
 type records struct {
 	now   func() time.Time

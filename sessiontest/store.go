@@ -21,7 +21,7 @@ import (
 // TestStore tests that sessions behave on a store as they do on every other:
 // each subtest gets a store of its own from newStore and drives handlers that
 // know nothing of it. No test sleeps: they move a clock, and a store that has to
-// know the time, to remove what is over, uses that clock.
+// know the time, to remove expired sessions, uses that clock.
 //
 // The options are for every session's middleware, such as [cookiestore.WithChunks]. They
 // must leave room for some 500 bytes of JSON, and name no cookie, clock or logger.
@@ -32,15 +32,15 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 	}{
 		{"a session survives from request to request", testSurvives},
 		{"every kind of value comes back as it was set", testValues},
-		{"a value that nobody touches stays byte for byte", testUntouched},
+		{"an untouched value is preserved byte for byte", testUntouched},
 		{"only a change sets a cookie", testOnlyChanges},
 		{"a session without keys is never begun", testNeverBegun},
 		{"a session that is emptied is deleted", testEmptied},
-		{"a flushed session is over and a new one may follow", testFlush},
+		{"a flushed session has ended and a new one may follow", testFlush},
 		{"a cycled key keeps the values", testCycleKey},
-		{"records that were left are forgotten", testForgets},
+		{"abandoned records are deleted", testForgets},
 		{"a record is deleted once", testDeletedOnce},
-		{"what is over is removed and the rest is not", testClearExpired},
+		{"expired sessions are removed and the rest is not", testClearExpired},
 		{"two requests that change different keys lose nothing", testMerge},
 		{"many requests of one session at once lose nothing", testAtOnce},
 		{"a session that was deleted meanwhile is not brought back", testInterrupted},
@@ -58,7 +58,7 @@ func TestStore(t *testing.T, newStore func(t testing.TB, clock func() time.Time)
 		{"the default expiry takes an earlier one back", testBackToDefault},
 		{"a lifetime ends a session however often it is saved", testLifetime},
 		{"a session that is only read is renewed when due", testRenewal},
-		{"every request saves where it is told to", testEveryRequest},
+		{"every request saves if the option says so", testEveryRequest},
 		{"goroutines of one request share its session", testConcurrent},
 		{"of two cookies of one name the newest counts", testTwins},
 		{"a flush ends the sessions of all cookies", testFlushTwins},
@@ -221,7 +221,7 @@ func testOnlyChanges(t *testing.T, v *visitor) {
 	require.Equal(t, []string{"Cookie"}, resp.Header["Vary"], "the handler got hold of the session")
 
 	resp = v.use(t, func(s *cookiestore.Session) { s.Delete("b"); s.Pop("b"); s.SetExpiry(cookiestore.Default) })
-	require.Empty(t, resp.Cookies(), "removing what isn't there is no change")
+	require.Empty(t, resp.Cookies(), "removing what isn't there changes nothing")
 
 	resp = v.use(t, (*cookiestore.Session).SetModified)
 	require.Len(t, sessionCookies(resp), 1)
@@ -638,7 +638,7 @@ func testDefaultAge(t *testing.T, v *visitor) {
 	v.wait(twoWeeks - time.Second)
 	v.requireSession(t, true, "a second is left")
 	v.wait(2 * time.Second)
-	v.requireSession(t, false, "it is over")
+	v.requireSession(t, false, "it has expired")
 }
 
 func testAfter(t *testing.T, v *visitor) {
@@ -715,7 +715,7 @@ func testLifetime(t *testing.T, v *visitor) {
 	require.Equal(t, 20*60, sessionCookies(resp)[0].MaxAge)
 	v.use(t, func(s *cookiestore.Session) {
 		require.Equal(t, 20*time.Minute, s.ExpiryAge())
-		require.Equal(t, []string{"a"}, s.Keys(), "the beginning is no key of the application")
+		require.Equal(t, []string{"a"}, s.Keys(), "when it began is not a key of the application")
 		s.Clear()
 		s.Set("b", 1)
 	})
@@ -779,7 +779,7 @@ func testClearExpired(t *testing.T, v *visitor) {
 	v.use(t, func(s *cookiestore.Session) { s.SetExpiry(cookiestore.After(time.Hour)) })
 	v.wait(59 * time.Minute)
 	require.NoError(t, v.store.ClearExpired(t.Context()))
-	v.requireSession(t, true, "it is not over")
+	v.requireSession(t, true, "it has not expired")
 	v.wait(2 * time.Minute)
 	require.NoError(t, v.store.ClearExpired(t.Context()))
 	v.wait(-2 * time.Minute)

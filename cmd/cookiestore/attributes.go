@@ -98,7 +98,7 @@ func (e *examination) path(s setCookie) {
 	case path == "/":
 		e.add(fine, "Path", "/: the cookie goes to all pages", "")
 	case path != "":
-		e.add(note, "Path", "the cookie goes to pages under "+path+" alone; that is no protection from other pages of the site", "")
+		e.add(note, "Path", "the cookie goes to pages under "+path+" alone; that doesn't protect it from other pages of the site", "")
 	case e.response.url != nil && strings.LastIndex(e.response.url.Path, "/") <= 0:
 		e.add(note, "Path", "missing: the cookie goes to all pages, but only since a page at the root set it", fix)
 	default:

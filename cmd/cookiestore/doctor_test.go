@@ -170,7 +170,7 @@ func TestDoctorOnSeveralCookies(t *testing.T) {
 		{"parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", flawless) + cookie(ours+"-2", "c", flawless) + cookie(ours+"-3", "", "Max-Age=0"),
 			[]string{"note chunks: takes 3 cookies of 64 bytes in all"}},
 		{"a digit as a name", cookie(ours, "a", flawless) + cookie("5", "b", ""), nil},
-		{"what is no part", cookie(ours, "a", flawless) + cookie(ours+"-x", "b", "") + cookie(ours+"-10", "b", "") + cookie(ours+"-0", "b", ""), nil},
+		{"what is not a part", cookie(ours, "a", flawless) + cookie(ours+"-x", "b", "") + cookie(ours+"-10", "b", "") + cookie(ours+"-0", "b", ""), nil},
 		{"deleted parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "", "Max-Age=0"), nil},
 		{"two missing parts", cookie(ours, "a", flawless) + cookie(ours+"-3", "c", flawless) + cookie(ours+"-4", "c", flawless), []string{"problem chunks: part 1 of the session is missing", "note chunks: takes 3 cookies"}},
 		{"a part without Secure", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", strings.Replace(flawless, "Secure; ", "", 1)), []string{"problem chunks: other attributes", "note chunks: "}},

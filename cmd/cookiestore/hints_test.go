@@ -104,9 +104,9 @@ func TestInspectSaysWhatIsLikelyWrong(t *testing.T) {
 		{"colons that are encoded twice", own, strings.ReplaceAll(value, ":", "%253A"), nil, "percent-encoded twice"},
 		{"a legacy row", own, legacyRow, nil, ""},
 		{"rubbish", own, "rubbish", nil, ""},
-		{"a payload and what is no timestamp", own, payload + ":garbage!", nil, ""},
+		{"a payload and what isn't a timestamp", own, payload + ":garbage!", nil, ""},
 		{"a timestamp and a short signature", own, "1fPj03:abc", nil, ""},
-		{"what is no timestamp, and a signature", own, "1fPj0!:" + value[len(value)-43:], nil, ""},
+		{"what isn't a timestamp, and a signature", own, "1fPj0!:" + value[len(value)-43:], nil, ""},
 		{"rubbish with a colon", own, "rub:bish", nil, ""},
 
 		// Nothing is wrong, or the error says it all.

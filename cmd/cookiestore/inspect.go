@@ -233,7 +233,7 @@ func (r report) verdict() string {
 	return fmt.Sprintf("yes, with older key %d", r.Key)
 }
 
-// room compares a cookie with what browsers keep.
+// room compares a cookie with the browsers' limit.
 func (r report) room(name string) string {
 	switch {
 	case r.Chunks > 1:

@@ -25,7 +25,7 @@ func setCookies(h http.Header) (all []setCookie) {
 		pair, rest, _ := strings.Cut(line, ";")
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			continue // a cookie without a name, which is no session
+			continue // a cookie without a name, which is not a session
 		}
 		s := setCookie{strings.Trim(name, " \t"), strings.Trim(value, " \t"), line, map[string]string{}}
 		for attribute := range strings.SplitSeq(rest, ";") {

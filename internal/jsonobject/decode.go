@@ -29,7 +29,7 @@ func KindOf(value string) string {
 // Decode decodes the value of a member as a T: anything that encoding/json can decode,
 // except that null is not a string, number or bool. For numbers in interfaces see
 // [Unmarshal]. The error is [ErrType]; it tells what the value is instead, and never
-// the value. The commonest types are decoded without reflection.
+// the value. The most common types are decoded without reflection.
 //
 // A lone surrogate in a string has no UTF-8, and is decoded as U+FFFD, as encoding/json
 // does; in the object it stays what it was.
@@ -57,7 +57,7 @@ func Decode[T any](value string) (T, error) {
 	return v, nil
 }
 
-// decodeAs decodes what Decode has no short way for.
+// decodeAs decodes what Decode has no fast path for.
 func decodeAs[T any](value string) (T, error) {
 	var v T
 	if _, custom := any(&v).(json.Unmarshaler); value == "null" && !custom && isScalar(reflect.TypeFor[T]()) {

@@ -27,15 +27,14 @@ import (
 //     string, a key of a map, and in what MarshalJSON and MarshalText return. U+FFFD
 //     that was there before is written like any character.
 //
-// To find that out, where U+FFFD was written by encoding/json, AppendValue looks at v
-// as encoding/json does. It calls the MarshalJSON, MarshalText and IsZero methods that
-// were called a second time, and looks at nothing inside a value that has one of the
-// first two. What these methods replaced themselves, such as a MarshalJSON that calls
+// To find that out, where encoding/json wrote U+FFFD, AppendValue walks through v as
+// encoding/json does. It calls MarshalJSON, MarshalText and IsZero methods a second time,
+// and looks at nothing inside a value that has one of the first two. What these methods replaced themselves, such as a MarshalJSON that calls
 // encoding/json on a string of its own, it can't know. Where it would have to look
 // deeper than a thousand levels, it returns an error that says so.
 //
-// A panic in one of these methods goes on to the caller, as with encoding/json. With an
-// error, what has been appended to dst is of no use.
+// A panic in one of these methods goes on to the caller, as with encoding/json. After an
+// error, what has been appended to dst is useless.
 func AppendValue(dst []byte, v any) ([]byte, error) {
 	return appendNested(dst, v, valueDepth)
 }

@@ -1,7 +1,7 @@
-// Package jsonobject holds a JSON object as the text that it came as.
+// Package jsonobject holds a JSON object as the text that it was read from.
 //
-// It is for data that other programs read and write too: what passes through it
-// and is not changed leaves as it came. It guarantees what encoding/json does not:
+// It is for data that other programs read and write too: what isn't changed passes
+// through it untouched. It guarantees what encoding/json does not:
 //
 //   - An untouched object is written byte for byte as it was read, and in a changed
 //     one every untouched value is: 1.0 stays 1.0, an integer of 30 digits keeps all
@@ -15,9 +15,9 @@
 //   - What is written can be read: [AppendValue] keeps the rules of [Parse], depth
 //     included.
 //
-// encoding/json does the work on values of other than the commonest types. The results
-// are the same with the encoding/json of Go 1.27, which is another implementation, as
-// with those before, except where [AppendValue] says otherwise.
+// encoding/json handles values of all but the most common types. The results are the same
+// with every version of it, including the new implementation of Go 1.27, except where
+// [AppendValue] says otherwise.
 package jsonobject
 
 import (
@@ -110,7 +110,7 @@ func (o *Object) Size() int {
 	return len("{}") + o.body + max(0, o.Len()-1)
 }
 
-// Find returns the value under key, which is JSON. It never is "" if ok is true.
+// Find returns the value under key, which is JSON. It is never "" if ok is true.
 func (o *Object) Find(key string) (value string, ok bool) {
 	if i := place(o.members, o.index, key); i >= 0 {
 		return o.members[i].value, true
@@ -195,7 +195,7 @@ func (o *Object) compact() {
 // Clear removes all members.
 func (o *Object) Clear() { *o = Object{} }
 
-// All iterates over keys and values, which are JSON, in order. It is over the members
+// All iterates over keys and values, which are JSON, in order. It goes over the members
 // that there are when All is called: the object may be changed meanwhile.
 func (o *Object) All() iter.Seq2[string, string] {
 	members := slices.Clone(o.members)

@@ -1,5 +1,4 @@
-// Package payload has the encoding of Django's signing module, for bytes that may come
-// from anybody: base64url and zlib, each with one accepted spelling and a bound, and the
+// Package payload has the encoding of Django's signing module, for untrusted input: base64url and zlib, each with one accepted spelling and a bound, and the
 // timestamp in base62.
 //
 // A payload is the base64url of the data, or a dot and then the base64url of the data's
@@ -34,7 +33,7 @@ var Base64 = base64.RawURLEncoding.Strict()
 // Mark stands before the base64 of a zlib stream.
 const Mark = '.'
 
-// buffers lends scratch space. Put back only what is not referred to any more.
+// buffers lends scratch space. Put back only what nothing refers to any longer.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer struct{ b []byte }
@@ -128,7 +127,7 @@ type deflater struct {
 }
 
 // The fastest level takes a third of the time, and its output is a tenth to a quarter
-// larger. So it is for what fits nevertheless.
+// larger. So it is used if the result still fits.
 var (
 	fastDeflaters = deflaters(zlib.BestSpeed)
 	bestDeflaters = deflaters(zlib.DefaultCompression)

@@ -32,7 +32,7 @@ func find() error {
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
 	if err == nil && answer[0] != '+' && answer[0] != '-' {
-		err = fmt.Errorf("%s is no Redis", address.Host)
+		err = fmt.Errorf("%s is not a Redis server", address.Host)
 	}
 	return err
 }

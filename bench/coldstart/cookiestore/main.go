@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	store, err := cookiestore.New([]byte("the benchmarks' key, which is no secret"))
+	store, err := cookiestore.New([]byte("the benchmarks' key, which is not secret"))
 	if err != nil {
 		log.Fatal(err)
 	}

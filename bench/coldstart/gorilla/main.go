@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	store := sessions.NewCookieStore([]byte("the benchmarks' key, which is no secret"))
+	store := sessions.NewCookieStore([]byte("the benchmarks' key, which is not secret"))
 	listener, err := net.FileListener(os.NewFile(3, "listener")) // which the parent has opened
 	if err != nil {
 		log.Fatal(err)

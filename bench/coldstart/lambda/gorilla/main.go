@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	store := sessions.NewCookieStore([]byte("the benchmarks' key, which is no secret"))
+	store := sessions.NewCookieStore([]byte("the benchmarks' key, which is not a secret"))
 	lambdaurl.Start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, err := store.Get(r, "sessionid")
 		if err != nil {
