@@ -109,7 +109,7 @@ func (c *contents) version() string {
 // another request has stored there meanwhile.
 type replay struct {
 	key    string
-	change func(value string) (string, error) // "" is no value
+	change func(value string) (string, error) // "" means no value
 }
 
 // open locks the session, which it loads at the first use.

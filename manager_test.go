@@ -330,7 +330,7 @@ func TestWhatAStoreIsAsked(t *testing.T) {
 		{"one that has expired, and of which nothing is left that was set", "old", cookiestore.ErrExpired, func(s *cookiestore.Session) { s.Set("b", 2); s.Delete("b") }, nil, "", false},
 		{"one that another server may know", "old", cookiestore.ErrTampered, func(s *cookiestore.Session) { s.Get("a") }, nil, "", false},
 		{"such a one, cleared", "old", cookiestore.ErrTampered, (*cookiestore.Session).Clear, nil, "", true},
-		{"a new one in the place of one that is over", "old", cookiestore.ErrExpired, func(s *cookiestore.Session) { s.Set("b", 2) },
+		{"a new one in the place of an expired one", "old", cookiestore.ErrExpired, func(s *cookiestore.Session) { s.Set("b", 2) },
 			&cookiestore.Record{Data: `{"b":2}`, Saved: now, Expires: twoWeeks}, "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -541,9 +541,9 @@ func TestConflicts(t *testing.T) {
 		{"none", []string{`{"a":1}`}, 0, nil, set, `{"a":1,"b":2} v1`, "", nil},
 		{"another key was set", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, set, `{"a":1,"c":3,"b":2} v2`, "", nil},
 		{"and another, and another", []string{`{"a":1}`, `{"a":1,"c":3}`, `{"c":4}`, `{"d":5}`}, 3, nil, set, `{"d":5,"b":2} v4`, "", nil},
-		{"a value that nobody touches keeps its bytes", []string{`{"a":1}`, `{"a":1e2,"\u0063":1.0}`}, 1, nil, set, `{"a":1e2,"\u0063":1.0,"b":2} v2`, "", nil},
+		{"an untouched value keeps its bytes", []string{`{"a":1}`, `{"a":1e2,"\u0063":1.0}`}, 1, nil, set, `{"a":1e2,"\u0063":1.0,"b":2} v2`, "", nil},
 		{"the session is gone", []string{`{"a":1}`, ``}, 1, nil, set, "", "", cookiestore.ErrInterrupted},
-		{"the session is over", []string{`{"a":1}`, `{"_session_expiry":"2001-01-01T00:00:00"}`}, 1, nil, set, "", "", cookiestore.ErrInterrupted},
+		{"the session has expired", []string{`{"a":1}`, `{"_session_expiry":"2001-01-01T00:00:00"}`}, 1, nil, set, "", "", cookiestore.ErrInterrupted},
 		{"the session is gone and was to be renewed", []string{`{"a":1}`, ``}, 1, nil, func(s *cookiestore.Session) { s.Get("a") }, "", "", nil},
 		{"the session is gone and was to be emptied", []string{`{"a":1}`, ``}, 1, nil, (*cookiestore.Session).Clear, "", "", nil},
 		{"another key was set and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, (*cookiestore.Session).Clear, `{"c":3} v2`, "", nil},

@@ -422,7 +422,7 @@ func TestPanics(t *testing.T) {
 		require.Empty(t, resp.Cookies())
 		require.Contains(t, v.log.String(), "the store panicked")
 	})
-	t.Run("a store that panics while it saves is no success", func(t *testing.T) {
+	t.Run("a store that panics while it saves is an error", func(t *testing.T) {
 		v := newVisitor(t, &failingStore{savePanics: true})
 		resp, err := v.try(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			s.Set("a", 1)
@@ -610,7 +610,7 @@ func TestFailedSavesAreNeverSilent(t *testing.T) {
 		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", "x") })
 		resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			if err := cookiestore.Modify(s, "a", func(n *int) { *n++ }); err != nil {
-				http.Error(w, "a is no number", http.StatusConflict)
+				http.Error(w, "a is not a number", http.StatusConflict)
 			}
 		})
 		require.Equal(t, http.StatusConflict, resp.StatusCode)
@@ -876,7 +876,7 @@ func (h sessionLogHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// Who prints a request's context gets a name, and reads nothing that changes.
+// Printing a request's context gives a name, and reads nothing that changes.
 func TestPrintedContext(t *testing.T) {
 	served := cookiestore.Middleware(newStore(t))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())

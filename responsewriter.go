@@ -397,7 +397,7 @@ func (x *exchange) release() error {
 const firstBytes = 512
 
 // ReadFrom lets io.Copy use sendfile, where the server can. A source that fails at once
-// is no response yet: the handler may still answer with an error.
+// is not a response yet: the handler may still answer with an error.
 func (x *exchange) ReadFrom(src io.Reader) (n int64, err error) {
 	first := getBuffer()
 	defer first.free()

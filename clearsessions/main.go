@@ -123,7 +123,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 	case err != nil:
 		return nil, misuseError{err}
 	case flags.NArg() > 0:
-		return nil, misusef("there is an argument that is no flag")
+		return nil, misusef("unexpected argument")
 	}
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -141,7 +141,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 	case c.dsn == "":
 		return nil, misusef("-dsn is missing: the database, such as %s", exampleDSNs[c.store])
 	case c.every < 0 || given["every"] && c.every == 0:
-		return nil, misusef("-every %v is no interval", c.every)
+		return nil, misusef("-every %v is not an interval", c.every)
 	case c.wantsCount && c.wantsList:
 		return nil, misusef("-count and -list exclude each other")
 	case given["every"] && (c.wantsCount || c.wantsList):

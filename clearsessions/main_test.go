@@ -28,7 +28,7 @@ func call(t *testing.T, ctx context.Context, environment map[string]string, args
 	return status, o.String(), e.String()
 }
 
-// sessions makes a database with a session that is over and one that is not.
+// sessions makes a database with an expired session and one that lasts.
 func sessions(t *testing.T, table string) (path string, store *dbstore.Store, over, kept string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "a session?.db")
@@ -225,7 +225,7 @@ func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
 		{"a password that a URL can't hold", []string{"-store", "postgres", "-dsn", "postgres://shop:" + password + "/@127.0.0.1/shop"}, "-dsn is not one of postgres, such as postgres://"},
 		{"a DSN without a database", []string{"-store", "mysql", "-dsn", "shop:" + password + "@tcp(127.0.0.1:1)"}, "-dsn is not one of mysql, such as user:"},
 		{"a table that isn't one", []string{"-store", "sqlite", "-dsn", "x", "-table", "a b"}, `table "a b"`},
-		{"an interval of nothing", []string{"-store", "sqlite", "-dsn", "x", "-every", "0"}, "-every 0s is no interval"},
+		{"an interval of nothing", []string{"-store", "sqlite", "-dsn", "x", "-every", "0"}, "-every 0s is not an interval"},
 		{"an interval that is none", []string{"-every", "soon"}, `invalid value "soon" for flag -every`},
 		{"a negative timeout", []string{"-store", "sqlite", "-dsn", "x", "-timeout", "-1s"}, "the timeout is negative"},
 		{"two things at once", []string{"-store", "sqlite", "-dsn", "x", "-list", "-count"}, "-count and -list exclude each other"},
@@ -233,7 +233,7 @@ func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
 		{"a count again and again", []string{"-store", "sqlite", "-dsn", "x", "-count", "-every", "1h"}, "-every is for removing"},
 		{"values of no list", []string{"-store", "sqlite", "-dsn", "x", "-values"}, "-values is for -list"},
 		{"a flag that there isn't", []string{"-nope"}, "flag provided but not defined: -nope"},
-		{"a DSN without its flag", []string{"-store", "mysql", "shop:" + password + "@/shop"}, "there is an argument that is no flag"},
+		{"a DSN without its flag", []string{"-store", "mysql", "shop:" + password + "@/shop"}, "unexpected argument"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, out, errOut := call(t, t.Context(), nil, test.args...)

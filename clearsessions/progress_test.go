@@ -69,7 +69,7 @@ func TestWatched(t *testing.T) {
 		name    string
 		command command
 		out     *os.File
-		want    string // "" is no line
+		want    string // "" means no line
 	}{
 		{"removing", command{}, file, "sessions removed"},
 		{"removing, at a terminal", command{}, terminal, "sessions removed"},

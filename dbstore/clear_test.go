@@ -58,7 +58,7 @@ func TestClearEvery(t *testing.T) {
 		defer close(done)
 		store.clearOn(ctx, ticks, func(err error) { failures = append(failures, err) })
 	}()
-	ticks <- now // is taken when the first run is over
+	ticks <- now // is taken when the first run has ended
 	require.Eventually(t, func() bool { return store.count(t) == 2 }, time.Minute, time.Millisecond)
 	ticks <- now
 	require.NoError(t, store.db.Close())
@@ -244,7 +244,7 @@ func TestBatchIsTooLarge(t *testing.T) {
 		f.hang = func(string, []any) bool { cancel(); return true }
 		require.ErrorIs(t, store.ClearExpired(ctx), context.Canceled)
 	})
-	t.Run("what is no matter of size", func(t *testing.T) {
+	t.Run("what has nothing to do with size", func(t *testing.T) {
 		store, f := newFaulty(t, PostgreSQL)
 		store.expire(t, 50)
 		tries := 0

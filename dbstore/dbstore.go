@@ -164,7 +164,7 @@ func WithTable(name string) Option { return func(o *options) { o.table = name } 
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithClock replaces time.Now, for tests of what ClearExpired removes. Whether a
-// session is over is judged by the clock of [cookiestore.WithClock]. Default:
+// session has expired is judged by the clock of [cookiestore.WithClock]. Default:
 // time.Now.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
@@ -270,8 +270,8 @@ var (
 )
 
 // Load returns the session that a row holds. Besides the errors of Row, it refuses
-// rows that no key has signed ([cookiestore.ErrTampered]). Whether the session is
-// over is for the middleware to judge, by its expire_date and by what it says
+// rows that no key has signed ([cookiestore.ErrTampered]). Whether the session has
+// expired is for the middleware to judge, by its expire_date and by what it says
 // itself.
 func (s *Store) Load(ctx context.Context, _, value string) (cookiestore.Record, error) {
 	row, err := s.Row(ctx, value)
@@ -336,7 +336,7 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	return "", "", cookiestore.ErrConflict
 }
 
-// holds reports whether the row has that data, and is not over: it was saved after
+// holds reports whether the row has that data, and has not expired: it was saved after
 // all. MySQL counts the rows that an UPDATE has changed, and a session that is saved
 // twice in a second may be the same; and a statement whose connection broke may have
 // been carried out.

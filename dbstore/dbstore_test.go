@@ -151,7 +151,7 @@ func TestKeys(t *testing.T) {
 	require.Regexp(t, "^[a-z0-9]{32}$", store.insert(t, `{}`, time.Now(), time.Hour))
 }
 
-// What can be no key is refused without asking the database.
+// What cannot be a key is refused without asking the database.
 func TestMalformedKeys(t *testing.T) {
 	store := newStore(t, openSQLite(t))
 	key := store.insert(t, `{"a":1}`, time.Now(), time.Hour)
@@ -281,7 +281,7 @@ func TestExpireDateCounts(t *testing.T) {
 			s.Set("a", 2)
 			store.sql(t, "UPDATE {table} SET expire_date = ?", store.dialect.time(now.Add(-time.Second)))
 		}, at(now))
-		require.Equal(t, http.StatusBadRequest, resp.StatusCode, "what is over meanwhile is not brought back")
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode, "what has expired meanwhile is not brought back")
 	})
 }
 
@@ -408,7 +408,7 @@ func TestRowsOfOthers(t *testing.T) {
 			{"from before Django 3.1", legacyRow, nil, true},
 			{"with another byte", "a" + good[1:], cookiestore.ErrTampered, false},
 			{"that is a cookie's value", cookie, cookiestore.ErrTampered, false},
-			{"that is no session", "pickled", cookiestore.ErrMalformed, false},
+			{"that is not a session", "pickled", cookiestore.ErrMalformed, false},
 			{"that is empty", "", cookiestore.ErrMalformed, false},
 		} {
 			t.Run(test.name, func(t *testing.T) {

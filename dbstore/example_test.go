@@ -276,7 +276,7 @@ func ExampleWithHashedKeys() {
 		log.Fatal(err)
 	}
 	fmt.Println(len(cookie), len(row.SessionKey))
-	visit(store, row.SessionKey) // is no cookie
+	visit(store, row.SessionKey) // is not a cookie
 	visit(store, cookie)
 	// Output:
 	// You have visited this page 1 times.

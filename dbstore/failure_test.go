@@ -441,7 +441,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	}
 }
 
-// What the table holds that is no session is not taken for one.
+// What the table holds that is not a session is not taken for one.
 func TestTablesOfAnotherShape(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		store := newStore(t, d.open(t))

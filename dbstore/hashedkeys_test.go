@@ -95,7 +95,7 @@ func TestHashedKeysAgainstSomeoneWhoHasTheTable(t *testing.T) {
 				store.sql(t, "UPDATE {table} SET session_key = ? WHERE session_key = ?", store.rowKey(own), store.rowKey(victim))
 				return own
 			}},
-			{"gives the victim's row a session key that is no hash", func(store *Store, victim, own string) string {
+			{"gives the victim's row a session key that is not a hash", func(store *Store, victim, own string) string {
 				store.sql(t, "UPDATE {table} SET session_key = ? WHERE session_key = ?", own, store.rowKey(victim))
 				return own
 			}},

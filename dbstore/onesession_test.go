@@ -184,7 +184,7 @@ func TestManyCookiesAreOneQuery(t *testing.T) {
 		}{
 			{"none", nil, 0, false},
 			{"one", []string{key}, 1, true},
-			{"one that is no key", []string{"x"}, 0, false},
+			{"one that is not a key", []string{"x"}, 0, false},
 			{"50 random keys", randomKeys(50), 1, false},
 			{"the session among random keys", append(randomKeys(5), key), 1, true},
 			{"one key among 50 cookies that are none", append(repeated("x", 50), key), 0, false},

@@ -242,7 +242,7 @@ func TestOpenSQLiteWithWrappedDrivers(t *testing.T) {
 	require.ErrorContains(t, store.CreateTable(t.Context()), "can't run statements without preparing them")
 }
 
-// A file that is no database is an error, and its connection is closed.
+// A file that is not a database is an error, and its connection is closed.
 func TestSettingsFail(t *testing.T) {
 	onEachSQLite(t, func(t *testing.T, driver string) {
 		path := filepath.Join(t.TempDir(), "letter.txt")

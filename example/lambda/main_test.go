@@ -218,7 +218,7 @@ func TestKeysFromSecretsManager(t *testing.T) {
 		body, says string
 	}{
 		"a refusal":         {http.StatusBadRequest, "", "the secret session/keys: the extension answers 400 Bad Request"},
-		"what is no JSON":   {http.StatusOK, hexKey + "x", "the secret session/keys: the extension's answer is not JSON"},
+		"what isn't JSON":   {http.StatusOK, hexKey + "x", "the secret session/keys: the extension's answer is not JSON"},
 		"an empty secret":   {http.StatusOK, `{"SecretString":""}`, "the secret session/keys: it is empty"},
 		"a key that is bad": {http.StatusOK, `{"SecretString":"short"}`, "the secret session/keys, key 1"},
 	} {
