@@ -386,7 +386,7 @@ func TestHelp(t *testing.T) {
 // The program itself, with its own environment and exit status.
 func TestProgram(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "cookiestore")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	for status, args := range map[int][]string{
 		good:   {"inspect", "-at", signedAt, djangoCookie},

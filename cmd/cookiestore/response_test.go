@@ -269,10 +269,6 @@ func TestDoctorSaysWhyThereIsNoResponse(t *testing.T) {
 		return "http://user:hunter2@" + l.Addr().String() + "/?hunter2"
 	}
 	closed := listen("x")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	refusing := "http://" + l.Addr().String() + "/"
-	require.NoError(t, l.Close())
 	tlsServer := httptest.NewTLSServer(http.NotFoundHandler())
 	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
 	defer tlsServer.Close()
@@ -280,7 +276,7 @@ func TestDoctorSaysWhyThereIsNoResponse(t *testing.T) {
 		name, url, says string
 		args            []string
 	}{
-		{"nobody listens", refusing, "connection refused", nil},
+		{"nobody listens", "http://127.0.0.1:1/", "connection refused", nil},
 		{"no answer", listen(""), "there was no answer in time (see -timeout)", []string{"-timeout", "50ms"}},
 		{"what is not HTTP", closed, "the answer is not HTTP, or its header is malformed", nil},
 		{"a header that is malformed", listen("HTTP/1.1 200 OK\r\nSet-Cookie sessionid=" + secretValue + "\r\n\r\n"), "its header is malformed", nil},
@@ -314,7 +310,7 @@ func TestDoctorOverHTTPS(t *testing.T) {
 	certificate := filepath.Join(dir, "cert.pem")
 	require.NoError(t, os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
 	program := filepath.Join(dir, "cookiestore")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	c := exec.Command(program, "doctor", "-json", server.URL)
 	c.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate)
