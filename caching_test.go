@@ -103,12 +103,15 @@ func TestNoVaryWithoutASession(t *testing.T) {
 		return cookiestore.Middleware(v.store)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, ok := cookiestore.FromContextNamed(r.Context(), "another")
 			assert.False(t, ok)
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Set-Cookie", "theme=dark")
 			fmt.Fprint(w, "page")
 		}))
 	}, false)
 	v.cookie = "sessionid=bad"
 	resp := v.get(nil)
 	require.Empty(t, resp.Header["Vary"])
+	require.Equal(t, "public, max-age=60", resp.Header.Get("Cache-Control"))
 	require.Empty(t, v.log.String())
 }
 

@@ -49,7 +49,10 @@ func parseChunk(value string) (c chunk, ok bool) {
 	return c, 0 <= c.place && c.place < c.count && c.count <= maxChunks
 }
 
-func (c chunk) String() string { return fmt.Sprintf("%d.%d.%s.%s", c.place, c.count, c.tag, c.piece) }
+func (c chunk) String() string {
+	head := [...]byte{byte('0' + c.place), '.', byte('0' + c.count), '.'}
+	return string(head[:]) + c.tag + "." + c.piece
+}
 
 // tagOf returns the tag of the chunks of a value.
 func tagOf(value string) string {
@@ -96,11 +99,11 @@ func (s space) chunked(n int) space {
 
 // needsChunks reports whether the value can't stand in a cookie as it is.
 func (s space) needsChunks(value []byte) bool {
-	if s.single == 0 || len(value) <= chunkHead {
-		return false
+	if len(value) > s.single {
+		return s.single > 0
 	}
-	_, looksLikeOne := parseChunk(string(value[:chunkHead+1]))
-	return len(value) > s.single || looksLikeOne
+	_, looksLikeOne := parseChunk(string(value[:min(len(value), chunkHead+1)]))
+	return looksLikeOne
 }
 
 // inChunks says how many cookies there may be, if there may be several.
@@ -112,9 +115,10 @@ func (s space) inChunks() string {
 }
 
 // gather notes the values of a visitor's cookies, those of chunks put together. It looks
-// at no more than maxDuplicates cookies of each name, and puts no more together than
-// that. A cookie NAME-i that doesn't have the form of chunk i is another program's.
-func (c *candidates) gather(fields []string, name string) {
+// at no more than maxDuplicates cookies of each name, puts no more than limit bytes
+// together, and uses each chunk once, so that what has to be verified is never more than
+// what was sent. A cookie NAME-i that doesn't have the form of chunk i is another program's.
+func (c *candidates) gather(fields []string, name string, limit int) {
 	var own candidates // the values of the cookie itself
 	var chunks chunkCookies
 	for _, field := range fields {
@@ -128,8 +132,9 @@ func (c *candidates) gather(fields []string, name string) {
 			}
 		}
 	}
+	c.chunks = chunks.set()
 	for _, value := range own.values[:own.n] {
-		whole, err := chunks.join(value)
+		whole, err := chunks.join(value, limit-len(name))
 		if err != nil {
 			c.refused = append(c.refused, refusal{value, err})
 			continue
@@ -137,7 +142,6 @@ func (c *candidates) gather(fields []string, name string) {
 		c.add(whole)
 	}
 	c.several = own.several
-	c.chunks = chunks.set()
 }
 
 // chunkCookies are the chunks of each place that a visitor sent, but for the first.
@@ -151,14 +155,14 @@ func (c *chunkCookies) add(pair, name string) {
 		return
 	}
 	part, ok := parseChunk(cookieValue(pair, pair[:len(name)+len("-1")]))
-	if ok && rest[1] == byte('0'+part.place) && part.place > 0 && len(c[part.place]) < maxDuplicates {
+	if ok && rest[1] == byte('0'+part.place) && len(c[part.place]) < maxDuplicates {
 		c[part.place] = append(c[part.place], part)
 	}
 }
 
 // join returns the value that begins with that of the cookie itself: another one, if it
-// is a chunk.
-func (c *chunkCookies) join(value string) (string, error) {
+// is a chunk. It takes the other chunks out.
+func (c *chunkCookies) join(value string, limit int) (string, error) {
 	first, ok := parseChunk(value)
 	switch {
 	case !ok:
@@ -166,13 +170,18 @@ func (c *chunkCookies) join(value string) (string, error) {
 	case first.place != 0:
 		return "", refuse(ErrMalformed, fmt.Sprintf("chunk %d is where the first belongs", first.place))
 	}
-	pieces := []string{first.piece}
+	pieces, size := []string{first.piece}, len(first.piece)
 	for place := 1; place < first.count; place++ {
 		i := slices.IndexFunc(c[place], func(part chunk) bool { return part.count == first.count && part.tag == first.tag })
 		if i < 0 {
 			return "", refuse(ErrMalformed, fmt.Sprintf("chunk %d of %d is missing", place, first.count))
 		}
 		pieces = append(pieces, c[place][i].piece)
+		size += len(c[place][i].piece)
+		c[place] = slices.Delete(c[place], i, i+1)
+	}
+	if size > limit {
+		return "", refuse(ErrTooLarge, fmt.Sprintf("the chunks have %d bytes, over %d", size, limit))
 	}
 	whole := strings.Join(pieces, "")
 	if tagOf(whole) != first.tag {

@@ -474,6 +474,21 @@ func TestHostileChunksCostNoMoreThanTheyMay(t *testing.T) {
 	require.Equal(t, 8*n*208, store.bytes)
 	require.Equal(t, 1, strings.Count(b.log.String(), "\n"), "one line")
 
+	// With a few chunks, many beginnings would be as much work as many sessions.
+	store.loads = 0
+	var few []string
+	for i := range 8 {
+		few = append(few, fmt.Sprintf("sessionid=0.2.xxxxxxxx.%d", i))
+	}
+	few = append(few, "sessionid-1=1.2.xxxxxxxx."+strings.Repeat("x", 4000))
+	require.Equal(t, noSession, b.cart(strings.Join(few, "; ")))
+	require.Equal(t, 1, store.loads)
+
+	store.loads = 0
+	few[8] = "sessionid-1=1.2.xxxxxxxx." + strings.Repeat("x", n*cookiestore.MaxCookieSize)
+	require.Equal(t, noSession, b.cart(strings.Join(few, "; ")))
+	require.Zero(t, store.loads, "it is too large before it is put together")
+
 	store.loads = 0
 	for i := range pairs {
 		pairs[i] = fmt.Sprintf("sessionid=0.8.%08d.x", i)

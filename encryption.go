@@ -130,6 +130,8 @@ type Decrypted struct {
 	Data     string    // the JSON of a session; it has not been parsed
 	At       time.Time // when it was encrypted, to the second
 	KeyIndex int       // of the key that decrypts it: 0 the primary one, 1 the first fallback key, and so on
+
+	Compressed bool // whether the cookie holds a zlib stream of the data
 }
 
 // Encrypt returns data encrypted for the cookie of the given name. It takes any data
@@ -291,7 +293,7 @@ func readPlaintext(plaintext []byte, maxInflated int) (Decrypted, error) {
 		if inflated.b, err = payload.AppendInflated(inflated.b, data, maxInflated); err != nil {
 			return Decrypted{}, refusePayload(err)
 		}
-		d.Data = string(inflated.b)
+		d.Data, d.Compressed = string(inflated.b), true
 	default:
 		return Decrypted{}, refuse(ErrMalformed, fmt.Sprintf("form %d of the data is unknown", form))
 	}

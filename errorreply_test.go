@@ -268,9 +268,9 @@ func TestFailedResponses(t *testing.T) {
 			v.cookie = "sessionid=x"
 			resp := v.get(func(w http.ResponseWriter, _ *http.Request, s session) {
 				test.use(s)
-				http.Error(w, "my own words", http.StatusBadGateway)
+				http.Error(w, "my own words", http.StatusInternalServerError)
 			})
-			require.Equal(t, http.StatusBadGateway, resp.StatusCode)
+			require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 			require.Equal(t, "my own words\n", v.body)
 			require.Empty(t, resp.Cookies())
 			require.Contains(t, v.log.String(), `level=ERROR msg="session not loaded or not deleted"`)

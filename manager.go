@@ -67,7 +67,8 @@ func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error)
 
 // Save saves the session if it was changed or is due, by the rules of this Manager's
 // options, whichever loaded it, and returns the cookies to set: none; that of the
-// session; or, with a negative MaxAge, those to delete, the session's own first.
+// session, and with [WithChunks] those of its other chunks; and, with a negative
+// MaxAge, those to delete. The session's own comes first.
 // After an error nothing is to be set. A renewal that fails is only logged. A
 // response that depends on the session should have Vary: Cookie.
 //
@@ -89,7 +90,7 @@ func (m *Manager) Save(ctx context.Context, s *Session) ([]*http.Cookie, error) 
 func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, into *contents) {
 	var found candidates
 	if m.chunks > 1 {
-		found.gather(fields, m.cookie.Name)
+		found.gather(fields, m.cookie.Name, m.sizeLimit())
 	} else {
 		for value := range cookieValues(fields, m.cookie.Name) {
 			if !found.add(value) {

@@ -601,6 +601,7 @@ func TestFailedSavesAreNeverSilent(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 		require.Equal(t, "b is not JSON\n", v.body)
 		require.Empty(t, resp.Cookies())
+		require.Contains(t, v.log.String(), `level=ERROR msg="session not saved" cookie=sessionid`)
 		require.Contains(t, v.log.String(), `session key \"b\" can't be set`)
 		require.Equal(t, 1, v.value("a"))
 	})

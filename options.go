@@ -88,7 +88,8 @@ func WithSameSite(mode http.SameSite) Option { return func(o *settings) { o.cook
 func WithPartitioned() Option { return func(o *settings) { o.cookie.Partitioned = true } }
 
 // WithMaxCookieSize limits the whole Set-Cookie field, from the cookie's name to
-// its last attribute, to n bytes. A session that needs more is [ErrTooLarge].
+// its last attribute, to n bytes. A session that needs more is [ErrTooLarge], unless
+// [WithChunks] lets it take several cookies of that size.
 // Browsers keep 4,096 bytes, but some proxies and front ends take less, and drop
 // the response or its cookies: nginx, for one, holds all of a response's header in
 // proxy_buffer_size, 4 or 8 KiB. Default: [MaxCookieSize].

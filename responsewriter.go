@@ -34,7 +34,6 @@ type exchange struct {
 	phase phase
 	known bool // the header as it came has been noted
 	set   bool // a cookie was added to it
-	gone  bool // the handler has returned, and has not panicked
 }
 
 // Whether a handler has got hold of the session.
@@ -251,7 +250,6 @@ func (x *exchange) isUntouched() bool {
 
 // finish is what remains to be done when the handler returns.
 func (x *exchange) finish() {
-	x.gone = true
 	if x.phase == waiting && x.manager.buffer == 0 && x.isUntouched() {
 		x.phase = begun // most requests
 		return
@@ -278,7 +276,7 @@ func (x *exchange) leave(r *http.Request) {
 	if pattern := x.request.Pattern; pattern != r.Pattern {
 		r.Pattern = pattern
 	}
-	if !x.gone && x.phase == waiting && x.session.isUsed() {
+	if x.phase == waiting && x.session.isUsed() { // it has panicked
 		x.begin(http.StatusInternalServerError)
 	}
 	x.left.Store(true)

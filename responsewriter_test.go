@@ -1,6 +1,7 @@
 package cookiestore_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -462,3 +463,40 @@ func TestDeadlinesGoThrough(t *testing.T) {
 		assert.NoError(t, http.NewResponseController(w).EnableFullDuplex())
 	})
 }
+
+// Once the error handler has answered, nothing of the handler's comes through.
+func TestAfterAFailedSave(t *testing.T) {
+	w := &headerCounter{ResponseRecorder: httptest.NewRecorder()}
+	cookiestore.Middleware(&failingStore{save: errDown}, quiet)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cookiestore.FromContext(r.Context()).Set("a", 1)
+		w.WriteHeader(http.StatusOK)
+		w.WriteHeader(http.StatusOK)
+		for range 2 {
+			_, err := w.Write([]byte("page"))
+			assert.ErrorIs(t, err, errDown)
+			_, err = io.WriteString(w, "page")
+			assert.ErrorIs(t, err, errDown)
+			_, err = io.Copy(w, struct{ io.Reader }{strings.NewReader("page")})
+			assert.ErrorIs(t, err, errDown)
+			assert.ErrorIs(t, http.NewResponseController(w).Flush(), errDown)
+			_, _, err = w.(http.Hijacker).Hijack()
+			assert.ErrorIs(t, err, errDown)
+		}
+	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.Equal(t, tryAgain, w.Body.String())
+	require.Equal(t, 1, w.headers)
+}
+
+// headerCounter counts what is said of the status.
+type headerCounter struct {
+	*httptest.ResponseRecorder
+	headers int
+}
+
+func (w *headerCounter) WriteHeader(status int) {
+	w.headers++
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+func (w *headerCounter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }

@@ -65,7 +65,7 @@ func (s *spill) Save(ctx context.Context, name string, rec Record) (value, versi
 	switch {
 	case err == nil && isRecord:
 		return s.returned(ctx, name, value, id, rec.Version)
-	case err == nil || !errors.Is(err, ErrTooLarge):
+	case !errors.Is(err, ErrTooLarge):
 		return value, version, err
 	}
 	if rec.Cookie = id; !isRecord {

@@ -283,7 +283,19 @@ func TestSpillIsAStoreByItself(t *testing.T) {
 	require.False(t, strings.HasPrefix(rec.Cookie, "~"), "three quarters")
 	require.Empty(t, records.rows)
 
-	_, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: "[]", Saved: now})
+	rec.NewID = true
+	rec = save(rec, 5000)
+	for _, row := range records.rows {
+		require.False(t, row.NewID, "there was no record before")
+	}
+	rec = save(rec, 10)
+	require.Empty(t, records.rows)
+
+	_, err := store.Load(t.Context(), "s", strings.Repeat("x", cookiestore.MaxCookieSize-1))
+	require.ErrorIs(t, err, cookiestore.ErrMalformed)
+	_, err = store.Load(t.Context(), "s", strings.Repeat("x", cookiestore.MaxCookieSize))
+	require.ErrorIs(t, err, cookiestore.ErrTooLarge)
+	_, _, err = store.Save(t.Context(), "sessionid", cookiestore.Record{Data: "[]", Saved: now})
 	require.ErrorIs(t, err, cookiestore.ErrMalformed)
 	require.Empty(t, records.rows)
 }

@@ -87,6 +87,7 @@ func TestRefusedBesideValidOnesAreNumbered(t *testing.T) {
 	v.cookie = "sessionid=bad; " + begin(t, store, clock.time(), `{"n":1}`) + "; " + begin(t, store, clock.time(), `{"n":2}`)
 	require.Equal(t, 2, v.value("n"))
 	require.Contains(t, v.log.String(), "refused=1 valid=2")
+	require.Equal(t, 1, strings.Count(v.log.String(), "\n"))
 }
 
 // What is saved over an older twin is the newest cookie from then on, wherever the

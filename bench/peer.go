@@ -66,14 +66,15 @@ var errNotThere = errors.New("the session is not there")
 // attributes are at most what a Set-Cookie field has beside name and value.
 const attributes = "; Expires=Mon, 02 Jan 2006 15:04:05 GMT; Max-Age=1209600; Path=/; HttpOnly; SameSite=Lax; "
 
-func cookiestorePeer(name string, store cookiestore.Store) peer {
-	wrap := cookiestore.Middleware(store,
+func cookiestorePeer(name string, store cookiestore.Store, options ...cookiestore.Option) peer {
+	wrap := cookiestore.Middleware(store, append([]cookiestore.Option{
 		cookiestore.WithSecure(false), // this is plain HTTP
 		cookiestore.WithMaxAge(maxAge),
-		cookiestore.WithMaxCookieSize(cookiestore.MaxCookieSize+len(attributes)), // the peers count no attributes
+		cookiestore.WithMaxCookieSize(cookiestore.MaxCookieSize + len(attributes)), // the peers count no attributes
 		cookiestore.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}))
+		}),
+	}, options...)...)
 	return peer{
 		name: name,
 		login: func(v visit) http.Handler {

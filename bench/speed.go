@@ -23,6 +23,8 @@ type speedCase struct {
 	caller *caller
 	cookie int // bytes of name and value
 
+	cookies int // how many, if there may be several
+
 	unfit  error // why there is no caller
 	ns     rounds
 	ratio  rounds // to the floor in the same round

@@ -27,6 +27,15 @@ func newCaller(handler http.Handler, cookie *http.Cookie) *caller {
 	return &caller{handler: handler, request: newRequest(cookie), discard: discard{http.Header{}}}
 }
 
+// newCallerWith is newCaller with several cookies.
+func newCallerWith(handler http.Handler, cookies []*http.Cookie) *caller {
+	c := newCaller(handler, nil)
+	for _, cookie := range cookies {
+		c.request.AddCookie(cookie)
+	}
+	return c
+}
+
 func newRequest(cookie *http.Cookie) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if cookie != nil {

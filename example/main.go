@@ -44,9 +44,11 @@ func run(ctx context.Context, args []string) error {
 // a database to say which program has them.
 func parseFlags(args []string, getenv func(string) string, out io.Writer) (site.Config, error) {
 	var store, dsn string
+	var spill bool
 	flags := site.NewFlags("example")
 	flags.Text(&store, "store", "STORE", "cookie", "where sessions are kept, which is `cookie` here; sqlite, postgres and mysql\nare in the same site on databases: go run ./example/databases")
 	flags.Text(&dsn, "dsn", "DSN", "", "data source `name` of a database, for go run ./example/databases")
+	flags.Switch(&spill, "spill", "SPILL", "keep large sessions in a database, for go run ./example/databases")
 	config, err := flags.Parse(args, getenv, out)
 	switch {
 	case err != nil:
@@ -57,6 +59,8 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (site.
 		return config, site.Usagef("-store %q is unknown: this program has cookie alone, and go run ./example/databases has sqlite, postgres and mysql, too", store)
 	case dsn != "":
 		return config, site.Usagef("-dsn names a database, and -store cookie has none: use go run ./example/databases for one")
+	case spill:
+		return config, site.Usagef("-spill keeps large sessions in a database, which this program leaves out: use go run ./example/databases -spill")
 	}
 	return config, nil
 }

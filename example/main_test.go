@@ -39,7 +39,7 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("refuses to start with a sentence and status 2", func(t *testing.T) {
-		for _, args := range [][]string{{"-store", "sqlite"}, {"-key", sitetest.HexKey[:60]}, {"-nope"}} {
+		for _, args := range [][]string{{"-store", "sqlite"}, {"-key", sitetest.HexKey[:60]}, {"-nope"}, {"-revoke", "database"}, {"-chunks", "9"}} {
 			assert.NotContains(t, sitetest.RefusesToStart(t, binary, args...), sitetest.HexKey[:60])
 		}
 	})
@@ -56,6 +56,7 @@ func TestDatabasesAreLeftToAnotherProgram(t *testing.T) {
 		{"PostgreSQL with its address", []string{"-store", "postgres", "-dsn", "postgres://127.0.0.1/test"}, nil, "use go run ./example/databases -store postgres"},
 		{"MySQL from the environment", nil, map[string]string{"STORE": "mysql"}, "use go run ./example/databases -store mysql"},
 		{"an unknown store", []string{"-store", "redis"}, nil, `-store "redis" is unknown: this program has cookie alone, and go run ./example/databases has sqlite, postgres and mysql, too`},
+		{"large sessions in a database", []string{"-spill"}, nil, "use go run ./example/databases -spill"},
 		{"a database for the cookie store", []string{"-dsn", "x"}, nil, "-dsn names a database, and -store cookie has none: use go run ./example/databases"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

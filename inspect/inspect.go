@@ -9,8 +9,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/cookiestore"
@@ -24,6 +26,7 @@ type Value struct {
 	Signature string // base64url, or the hex digest of a legacy row
 
 	Compressed bool
+	Encrypted  bool      // it has the form of an encrypted cookie, of which only Payload can be told
 	Legacy     bool      // a row of Django's table from before 3.1, which has no timestamp
 	At         time.Time // what the timestamp says
 	Data       string    // what the payload says: a JSON object, if all is well
@@ -34,10 +37,14 @@ const maxData = 16 << 20
 
 // Parse takes a cookie or a session_data apart. The error is [cookiestore.ErrMalformed]
 // or [cookiestore.ErrTooLarge]; the parts that could be read are returned all the same.
-// What inflates to more than 16 MiB is too large.
+// What inflates to more than 16 MiB is too large. An encrypted cookie is not an error, but
+// nothing in it can be read.
 func Parse(value string) (Value, error) {
 	if v, ok := parseLegacy(value); ok {
 		return v, nil
+	}
+	if isEncrypted(value) {
+		return Value{Payload: value, Encrypted: true}, nil
 	}
 	end := strings.LastIndexByte(value, ':')
 	if end < 0 {
@@ -72,6 +79,21 @@ func parseLegacy(value string) (Value, bool) {
 
 // legacyDigest is the length of a SHA-1 in hex.
 const legacyDigest = 40
+
+// isEncrypted reports whether a value has the form of an encrypted cookie. One that has
+// gets as far as to be decrypted, under a key that nobody uses.
+func isEncrypted(value string) bool {
+	e, err := nobodys()
+	if err != nil {
+		return false
+	}
+	_, err = e.Decrypt("", value)
+	return errors.Is(err, cookiestore.ErrTampered)
+}
+
+var nobodys = sync.OnceValues(func() (*cookiestore.Encrypter, error) {
+	return cookiestore.NewEncrypter([]byte("a key with which nothing is encrypted"))
+})
 
 func malformed(detail string) error {
 	return fmt.Errorf("cookiestore: cookie refused: %w: %s", cookiestore.ErrMalformed, detail)

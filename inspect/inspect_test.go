@@ -18,6 +18,9 @@ import (
 var signedAt = time.Unix(1_800_000_000, 0)
 
 func TestParse(t *testing.T) {
+	e, err := cookiestore.NewEncrypter([]byte(strings.Repeat("k", cookiestore.MinKeySize)))
+	require.NoError(t, err)
+	encrypted := e.Encrypt("s", `{"a":1}`, signedAt)
 	for _, test := range []struct {
 		name, value string
 		want        inspect.Value
@@ -30,6 +33,8 @@ func TestParse(t *testing.T) {
 		{"a bad timestamp", "e30:!:sig", inspect.Value{Payload: "e30", Timestamp: "!", Signature: "sig", Data: "{}"}, cookiestore.ErrMalformed, "timestamp is not base62"},
 		{"a time past the year 9999", "e30:4SbCEFs:sig", inspect.Value{Payload: "e30", Timestamp: "4SbCEFs", Signature: "sig", Data: "{}"}, cookiestore.ErrMalformed, "past the year 9999"},
 		{"a bad payload", ".e30:1xocE4:sig", inspect.Value{Payload: ".e30", Timestamp: "1xocE4", Signature: "sig", Compressed: true, At: signedAt}, cookiestore.ErrMalformed, "not a zlib stream"},
+		{"an encrypted value", encrypted, inspect.Value{Payload: encrypted, Encrypted: true}, nil, ""},
+		{"an encrypted value that is cut short", encrypted[:len(encrypted)-4], inspect.Value{Payload: encrypted[:len(encrypted)-4]}, cookiestore.ErrMalformed, "no signature"},
 		{"nothing", "::", inspect.Value{}, cookiestore.ErrMalformed, "timestamp"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

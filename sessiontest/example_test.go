@@ -71,6 +71,18 @@ func ExampleCookie() {
 	_ = signedIn
 }
 
+// A session that may take several cookies.
+func ExampleCookies() {
+	signedIn := func(t *testing.T, store cookiestore.Store, token string) *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "/account", nil)
+		for _, cookie := range sessiontest.Cookies(t, store, map[string]any{"token": token}, cookiestore.WithChunks(2)) {
+			r.AddCookie(cookie)
+		}
+		return r
+	}
+	_ = signedIn
+}
+
 func ExampleSession() {
 	check := func(t *testing.T, store cookiestore.Store, resp *http.Response) {
 		s := sessiontest.Session(t, store, resp.Cookies())

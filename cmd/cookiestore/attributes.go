@@ -84,7 +84,7 @@ func (e *examination) domain(s setCookie) {
 			return
 		}
 	}
-	if !strings.Contains(domain, ".") && domain != "localhost" && net.ParseIP(domain) == nil {
+	if !strings.Contains(domain, ".") && domain != "localhost" {
 		e.add(problem, "Domain", domain+" is a top-level domain or a local name: browsers drop the cookie", fix)
 		return
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -122,6 +123,11 @@ func TestDoctorOnAttributes(t *testing.T) {
 		{"a delete character", privatePage + "Set-Cookie: __Host-sessionid=a\x7fb; " + flawless, []string{"problem value: a control character"}},
 		{"a quote in the value", privatePage + `Set-Cookie: __Host-sessionid=a"b; ` + flawless, []string{"warning value: a character in the value"}},
 		{"a comma in the value", privatePage + `Set-Cookie: __Host-sessionid=a,b; ` + flawless, []string{"warning value: a character in the value"}},
+		{"a space in the value", privatePage + `Set-Cookie: __Host-sessionid=a b; ` + flawless, []string{"warning value: a character in the value"}},
+		{"a tab in the value", privatePage + "Set-Cookie: __Host-sessionid=a\tb; " + flawless, []string{"warning value: a character in the value"}},
+		{"a backslash in the value", privatePage + `Set-Cookie: __Host-sessionid=a\b; ` + flawless, []string{"warning value: a character in the value"}},
+		{"the first character past ASCII", privatePage + "Set-Cookie: __Host-sessionid=a\u0080b; " + flawless, []string{"warning value: a character in the value"}},
+		{"neither Secure nor SameSite", plainName(setting("Path=/; Max-Age=1; HttpOnly")), []string{"problem Secure: plain", "warning SameSite: missing"}},
 		{"quotes around the value", privatePage + `Set-Cookie: __Host-sessionid="ab"; ` + flawless, nil},
 		{"letters that are not ASCII", privatePage + `Set-Cookie: __Host-sessionid=é; ` + flawless, []string{"warning value: a character in the value"}},
 	} {
@@ -163,8 +169,13 @@ func TestDoctorOnSeveralCookies(t *testing.T) {
 		{"deleted and set in one", cookie(ours, "", flawless+"; Max-Age=0") + cookie(ours, secretValue, flawless), []string{"warning scopes: more than once"}},
 		{"parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", flawless) + cookie(ours+"-2", "c", flawless) + cookie(ours+"-3", "", "Max-Age=0"),
 			[]string{"note chunks: takes 3 cookies of 64 bytes in all"}},
+		{"a digit as a name", cookie(ours, "a", flawless) + cookie("5", "b", ""), nil},
 		{"what is not a part", cookie(ours, "a", flawless) + cookie(ours+"-x", "b", "") + cookie(ours+"-10", "b", "") + cookie(ours+"-0", "b", ""), nil},
 		{"deleted parts", cookie(ours, "a", flawless) + cookie(ours+"-1", "", "Max-Age=0"), nil},
+		{"two missing parts", cookie(ours, "a", flawless) + cookie(ours+"-3", "c", flawless) + cookie(ours+"-4", "c", flawless), []string{"problem chunks: part 1 of the session is missing", "note chunks: takes 3 cookies"}},
+		{"a part without Secure", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", strings.Replace(flawless, "Secure; ", "", 1)), []string{"problem chunks: other attributes", "note chunks: "}},
+		{"parts that all have Expires", cookie(ours, "a", flawless+"; Expires=Mon, 18 Jun 2018 06:29:51 GMT") + cookie(ours+"-1", "b", flawless+"; Expires=Mon, 18 Jun 2018 06:29:52 GMT"), []string{"note chunks: "}},
+		{"twice in one scope, and in another", cookie(ours, "a", flawless) + cookie(ours, "b", flawless) + cookie(ours, "c", flawless+"; Partitioned"), []string{"warning scopes: more than once", "warning scopes: 2 cookies"}},
 		{"a missing part", cookie(ours, "a", flawless) + cookie(ours+"-2", "c", flawless), []string{"problem chunks: part 1 of the session is missing", "note chunks: takes 2 cookies"}},
 		{"no first part", cookie(ours+"-1", "b", flawless), []string{"problem chunks: but not the first one"}},
 		{"parts with other attributes", cookie(ours, "a", flawless) + cookie(ours+"-1", "b", flawless+"; SameSite=Strict"),
@@ -248,8 +259,12 @@ func TestDoctorOnCaches(t *testing.T) {
 		{"no-cache and max-age", "Cache-Control: no-cache, max-age=60\n" + vary, []string{"note cache: they must ask before"}},
 		{"no-cache and Expires", "Cache-Control: no-cache\nExpires: Mon, 04 Jun 2029 06:29:52 GMT\n" + vary, []string{"note cache: they must ask before"}},
 		{"private for the cookie", "Cache-Control: max-age=60, private=\"x, set-cookie\"\n" + vary, nil},
+		{"private for a field of such a name", "Cache-Control: max-age=60, x=\"a, private\"\n" + vary, []string{"warning cache: while it is fresh"}},
 		{"private for another field", "Cache-Control: max-age=60, private=\"x\"\n" + vary, []string{"warning cache: while it is fresh"}},
 		{"no-cache for the cookie", "Cache-Control: max-age=60, no-cache=\"Set-Cookie\"\n" + vary, nil},
+		{"no-cache without Vary", "Cache-Control: no-cache\n", []string{"warning Vary: gives it", "note cache: they must ask"}},
+		{"Last-Modified without Vary", "Last-Modified: Mon, 04 Jun 2018 06:29:52 GMT\n", []string{"warning cache: may guess", "warning Vary: gives it"}},
+		{"an Expires that has passed, without a Date", "Expires: Mon, 04 Jun 2018 06:29:50 GMT\n" + vary, []string{"note cache: there is no Cache-Control"}},
 		{"Last-Modified alone", "Last-Modified: Mon, 04 Jun 2018 06:29:52 GMT\n" + vary, []string{"warning cache: may guess"}},
 		{"nothing", vary, []string{"note cache: there is no Cache-Control"}},
 		{"nothing at all", "", []string{"warning Vary: there is no", "note cache: there is no Cache-Control"}},
@@ -288,8 +303,10 @@ func TestDoctorFindsTheSessionCookie(t *testing.T) {
 		{"the likelier of two", set("sid", "session"), nil, "session"},
 		{"by its value", "Set-Cookie: theme=dark\n" + set("shop"), nil, "shop"},
 		{"by a database's session ID", "Set-Cookie: theme=dark\nSet-Cookie: shop=" + strings.Repeat("a1b2c3d4", 4) + "\n", nil, "shop"},
+		{"by the form of gorilla's", "Set-Cookie: theme=dark\nSet-Cookie: shop=" + base64.URLEncoding.EncodeToString([]byte("1528093791|MTIz|"+strings.Repeat("m", 32))) + "\n", nil, "shop"},
+		{"a name that is only the end of a part's", "Set-Cookie: -1=x\n", nil, ""},
 		{"by -name", set("sessionid", "shop"), []string{"-name", "shop"}, "shop"},
-		{"by -name alone", set("sessionid"), []string{"-name", "shop"}, ""},
+		{"by -name alone", set("sessionid"), []string{"-name", "shop", "-timeout", "5s"}, ""},
 		{"by -name, in another case", set("SHOP"), []string{"-name", "shop"}, ""},
 		{"none", "Set-Cookie: theme=dark\n", nil, ""},
 		{"a cookie without a name", "Set-Cookie: dark\nSet-Cookie: theme=1\n", nil, ""},

@@ -98,7 +98,7 @@ func TestInspectShowsNothingThatActs(t *testing.T) {
 	status, s := inspectJSON(t, nil, encode("{\"a\":\"\xff\"}")+":1fPj03:sig")
 	require.Equal(t, bad, status)
 	require.Equal(t, "null", string(s.Data))
-	require.Contains(t, *s.Error, "set SESSION_KEY or DJANGO_SECRET_KEY; its data is not JSON in UTF-8")
+	require.Contains(t, *s.Error, "set SESSION_KEY, DJANGO_SECRET_KEY or GORILLA_HASH_KEY; its data is not JSON in UTF-8")
 }
 
 func TestMisuseShowsNothingThatActs(t *testing.T) {

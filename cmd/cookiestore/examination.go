@@ -132,7 +132,7 @@ const maxRequestField = 8190
 
 // sameAttributes compares all attributes but Expires, which may be a second later.
 func sameAttributes(a, b setCookie) bool {
-	for _, one := range []string{"secure", "httponly", "partitioned"} {
+	for _, one := range []string{"secure", "httponly"} {
 		if a.has(one) != b.has(one) {
 			return false
 		}

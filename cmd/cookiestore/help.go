@@ -22,6 +22,9 @@ const keyHelp = `Keys come from the environment, where other users of the machin
   SESSION_OLD_KEYS             fallback keys, newest first
   DJANGO_SECRET_KEY            Django's SECRET_KEY, for Django's formats
   DJANGO_SECRET_KEY_FALLBACKS  fallback keys, newest first
+  GORILLA_HASH_KEY             the hash key of a gorilla/sessions site, as it is, or
+                               "hex:" or "base64:" and then the key so encoded
+  GORILLA_BLOCK_KEY            its block key, if it has one, likewise
 Lists of keys are separated by commas or line breaks.
 `
 
@@ -33,7 +36,7 @@ Shows what is in a session, whether a key verifies it, when it expires, and if i
 refused, what is likely wrong. VALUE, or else standard input, is a cookie's value, or
 what holds one: a Cookie or Set-Cookie header, a whole HTTP request or response, a curl
 command, a browser's table of cookies. It can also be a session_data of Django's table
-django_session.
+django_session. Of a session in several cookies, all of them are needed.
 
 Exit status: 0 for a valid, unexpired session, 1 for any other, 2 for misuse.
 
@@ -44,10 +47,12 @@ examples:
 ` + keyHelp,
 	"sign": `usage: cookiestore sign [flags] < JSON
 
-Makes the value of a session cookie of the JSON object on standard input.
+Makes the value of a session cookie of the JSON object on standard input. With -chunks it
+makes all cookies of the session, with their names.
 
-example:
+examples:
   curl -b "sessionid=$(echo '{"num_visits": 41}' | cookiestore sign)" http://127.0.0.1:8080/
+  curl -b "$(cookiestore sign -encrypt -chunks 2 < session.json)" http://127.0.0.1:8080/
 
 ` + keyHelp,
 	"keygen": `usage: cookiestore keygen

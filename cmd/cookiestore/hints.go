@@ -19,7 +19,7 @@ import (
 func (c *command) hints(text, value string, r report) []string {
 	names := otherNames(text, c.name)
 	switch {
-	case r.good() || r.Key >= 0: // then the error says it all
+	case r.Key >= 0: // it is good, or the error says it all
 		return nil
 	case value == "" && len(names) > 0:
 		return c.missingName(text, names)
@@ -33,12 +33,18 @@ func (c *command) hints(text, value string, r report) []string {
 		return []string{hint}
 	}
 	if seen, err := inspect.Parse(value); err == nil && c.hasKeys() && !seen.Legacy {
-		return []string{"the value is complete: it was changed, or signed with a key that is not given here, or for a cookie with another name (see -name), which is part of what is signed"}
+		how := "signed"
+		if seen.Encrypted {
+			how = "encrypted"
+		}
+		return []string{"the value is complete: it was changed, or " + how + " with a key that is not given here, or for a cookie with another name (see -name), which is part of what is " + how}
 	}
 	return nil
 }
 
-func (c *command) hasKeys() bool { return c.keys.own != nil || c.keys.django != nil }
+func (c *command) hasKeys() bool {
+	return c.keys.own != nil || c.keys.django != nil || c.keys.gorilla != nil
+}
 
 // otherNames returns the names of the other cookies in a header.
 func otherNames(text, name string) (names []string) {
@@ -213,7 +219,7 @@ func formHint(value string) string {
 	case databaseKey.MatchString(value):
 		return "this looks like a session ID of database-backed sessions: what the session holds is in the database, in the session_data of the row with this session_key in django_session"
 	case isSecureCookie(value):
-		return "this looks like a cookie of gorilla/sessions: a site reads it with gorilla.NewLoader and the keys of before"
+		return "this looks like a cookie of gorilla/sessions: a site reads it with gorilla.NewLoader and the keys of before, and inspect with GORILLA_HASH_KEY and GORILLA_BLOCK_KEY"
 	case token.MatchString(value):
 		return "this looks like a JSON Web Token, or a cookie of Flask: its parts are separated by dots, and another program made it"
 	case strings.Contains(strings.ToUpper(value), "%253A"):

@@ -59,6 +59,7 @@ func TestInspectSaysWhatIsLikelyWrong(t *testing.T) {
 		{"a value of -name in small letters", own, signed(decoded, "shop"), []string{"-name", "Shop"}, `named "shop"`},
 		{"a value of -name in capitals", own, signed(decoded, "SHOP"), []string{"-name", "Shop"}, `named "SHOP"`},
 		{"a value of another cookie in the header", own, "Cookie: basket=1; sessionid=" + signed(decoded, "basket"), nil, `named "basket"`},
+		{"a value of another name beside a short Django key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": "short"}, signed(decoded, "session"), nil, `named "session"`},
 		{"an encrypted value of another name", own, encrypted(decoded, "session"), nil, `named "session"`},
 		{"a value of an unusual name", own, signed(decoded, "xyzzy"), nil, "with another name (see -name)"},
 
@@ -103,6 +104,9 @@ func TestInspectSaysWhatIsLikelyWrong(t *testing.T) {
 		{"colons that are encoded twice", own, strings.ReplaceAll(value, ":", "%253A"), nil, "percent-encoded twice"},
 		{"a legacy row", own, legacyRow, nil, ""},
 		{"rubbish", own, "rubbish", nil, ""},
+		{"a payload and what is not a timestamp", own, payload + ":garbage!", nil, ""},
+		{"a timestamp and a short signature", own, "1fPj03:abc", nil, ""},
+		{"what is not a timestamp, and a signature", own, "1fPj0!:" + value[len(value)-43:], nil, ""},
 		{"rubbish with a colon", own, "rub:bish", nil, ""},
 
 		// Nothing is wrong, or the error says it all.
@@ -120,6 +124,8 @@ func TestInspectSaysWhatIsLikelyWrong(t *testing.T) {
 			}
 			require.Len(t, got.Hints, 1)
 			require.Contains(t, got.Hints[0], test.hint)
+			require.Equal(t, strings.Contains(test.hint, "named "), strings.Contains(got.Hints[0], "named "), "the name is right")
+			require.False(t, strings.HasPrefix(got.Hints[0], ";"))
 			for _, secret := range []string{ownKey, olderKey, djangoKey, payload} {
 				require.NotContains(t, got.Hints[0], secret)
 			}
@@ -139,7 +145,8 @@ func make32() []byte {
 // The hint is true: what it says makes the value verify.
 func TestInspectsAdviceOnNamesHelps(t *testing.T) {
 	own := env{"SESSION_KEY": ownKey}
-	for _, name := range append(usualNames[1:], "__Host-session", "__Secure-sid", "__Host-Http-sessionid") {
+	for _, name := range []string{"session", "sid", "session_id", "session-id", "sessid", "id", "_session", "user_session", "auth", "app_session",
+		"__Host-session", "__Secure-sid", "__Http-sessionid", "__Host-Http-sessionid"} {
 		value := sign(t, own, `{"a":1}`, "-name", name)
 		_, got := inspectJSON(t, own, value, "-at", signedAt)
 		require.Len(t, got.Hints, 1, name)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ type report struct {
 	Key        int             `json:"key"`      // which signed it: 0 the primary one, 1 the first older one, -1 none
 	Compressed bool            `json:"compressed"`
 	Size       int             `json:"size"`      // bytes of the value
+	Chunks     int             `json:"chunks"`    // cookies that it came in
 	DataSize   int             `json:"data_size"` // bytes of the JSON
 	SignedAt   *time.Time      `json:"signed_at"`
 	ExpiresAt  *time.Time      `json:"expires_at"` // null if unknown
@@ -33,11 +33,14 @@ type report struct {
 
 // The formats.
 const (
-	ownFormat    = "cookiestore"
-	djangoFormat = "django"
-	rowFormat    = "django-db"
-	legacyFormat = "django-db-legacy"
-	unknown      = "unknown"
+	ownFormat          = "cookiestore"
+	encryptedFormat    = "cookiestore-encrypted"
+	securecookieFormat = "cookiestore-securecookie"
+	djangoFormat       = "django"
+	rowFormat          = "django-db"
+	legacyFormat       = "django-db-legacy"
+	gorillaFormat      = "gorilla"
+	unknown            = "unknown"
 )
 
 // inspect shows what is in a session.
@@ -61,7 +64,10 @@ func (c *command) inspect() (int, error) {
 		r = newReport(value)
 		r.fail(err)
 	}
-	r.Hints = append(append(r.Hints, notes...), c.hints(text, value, r)...)
+	r.Hints = append(r.Hints, notes...)
+	if !cookiestore.IsRefused(err) { // chunks that are not all there say it themselves
+		r.Hints = append(r.Hints, c.hints(text, value, r)...)
+	}
 	if c.json {
 		err = r.printJSON(c)
 	} else {
@@ -73,62 +79,8 @@ func (c *command) inspect() (int, error) {
 	return bad, err
 }
 
-// input returns the argument, or standard input if there is none.
-func (c *command) input() (string, error) {
-	switch c.flags.NArg() {
-	case 0:
-		text, err := readAll(c.in)
-		return strings.TrimSpace(string(text)), err
-	case 1:
-		return strings.TrimSpace(c.flags.Arg(0)), nil
-	}
-	return "", misusef("inspect takes one value, and got %d; put flags before it, and a header in quotes", c.flags.NArg())
-}
-
-// choose returns the value to look at: the input itself, or if it is a header the
-// first cookie of the name that is good, as the middleware takes it, or else the
-// first that verifies, or else the first.
-func (c *command) choose(text string) (string, error) {
-	if text == "" {
-		return "", errors.New("the input is empty")
-	}
-	pairs, isHeader := header(text)
-	if !isHeader {
-		return text, nil
-	}
-	var values []string
-	for pair := range strings.SplitSeq(pairs, ";") {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(pair), c.name+"="); ok {
-			values = append(values, value)
-		}
-	}
-	switch {
-	case len(values) == 0:
-		return "", fmt.Errorf("the header has no cookie %q (see -name)", c.name)
-	case len(values) == 1 && values[0] == "":
-		return "", fmt.Errorf("the cookie %q is empty: it was deleted", c.name)
-	}
-	for _, fits := range []func(report) bool{report.good, func(r report) bool { return r.Verified }} {
-		for _, value := range values {
-			if fits(c.look(value)) {
-				return value, nil
-			}
-		}
-	}
-	return values[0], nil
-}
-
-// header returns the name=value pairs of a Cookie or Set-Cookie field, with its
-// name or without, and whether text is one. A "=" at the very end is base64's.
-func header(text string) (string, bool) {
-	if field, rest, ok := strings.Cut(text, ":"); ok && (strings.EqualFold(field, "Cookie") || strings.EqualFold(field, "Set-Cookie")) {
-		return rest, true
-	}
-	return text, strings.Contains(strings.TrimRight(text, "="), "=")
-}
-
 func newReport(value string) report {
-	return report{Hints: []string{}, Format: unknown, Key: -1, Size: len(value), Data: json.RawMessage("null")}
+	return report{Hints: []string{}, Format: unknown, Key: -1, Size: len(value), Chunks: 1, Data: json.RawMessage("null")}
 }
 
 // good reports whether it is a valid, unexpired session.
@@ -139,83 +91,24 @@ func (c *command) look(value string) report {
 	r := newReport(value)
 	seen, seenErr := inspect.Parse(value)
 	r.Compressed = seen.Compressed
-	if seen.Legacy {
+	r.Chunks = c.chunksOf(value)
+	switch {
+	case seen.Legacy:
 		r.Format = legacyFormat
+	case seen.Encrypted:
+		r.Format = encryptedFormat
 	}
-	rec, err := c.verify(value, seen.Legacy, &r)
+	rec, err := c.verify(value, seen, &r)
 	if err != nil {
 		// Without a session to believe in, show what the value says of itself.
 		rec = cookiestore.Record{Data: seen.Data, Saved: seen.At}
-		r.fail(cmp.Or(seenErr, err))
+		if c.keys.gorilla == nil { // whose values have another form
+			err = cmp.Or(seenErr, err)
+		}
+		r.fail(err)
 	}
 	r.describe(rec, c)
 	return r
-}
-
-// verify returns the session if one of the keys has signed the value, and notes in
-// the report which one that is.
-func (c *command) verify(value string, legacy bool, r *report) (cookiestore.Record, error) {
-	k := c.keys
-	if k.own == nil && k.django == nil || k.django == nil && legacy {
-		return cookiestore.Record{}, errors.New("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")
-	}
-	if legacy {
-		row, err := k.rows.Decode(value)
-		if err != nil {
-			return row.Record, err
-		}
-		r.Key = row.KeyIndex
-		return c.accept(row.Record, r)
-	}
-	row := func() (cookiestore.Record, error) {
-		row, err := k.rows.Decode(value)
-		return row.Record, err
-	}
-	for _, f := range []struct {
-		name   string
-		signer *cookiestore.Signer
-		load   func() (cookiestore.Record, error)
-	}{
-		{ownFormat, k.own, func() (cookiestore.Record, error) { return c.loadCookie(k.own, value) }},
-		{djangoFormat, k.django, func() (cookiestore.Record, error) { return c.loadCookie(k.django, value) }},
-		{rowFormat, k.rowSigner, row},
-	} {
-		if f.signer == nil {
-			continue
-		}
-		signed, err := f.signer.Verify(c.name, value)
-		if errors.Is(err, cookiestore.ErrTampered) {
-			continue
-		}
-		if err == nil {
-			r.Format, r.Key = f.name, signed.KeyIndex
-		}
-		rec, err := f.load()
-		if err != nil {
-			return rec, err
-		}
-		return c.accept(rec, r)
-	}
-	return cookiestore.Record{}, errors.New("no configured key matches this signature")
-}
-
-// accept verifies a session whose signature is right: it must be one.
-func (c *command) accept(rec cookiestore.Record, r *report) (cookiestore.Record, error) {
-	if err := rec.Check(c.maxAge, c.at); errors.Is(err, cookiestore.ErrMalformed) {
-		return rec, err
-	}
-	r.Verified = true
-	return rec, nil
-}
-
-// loadCookie reads a cookie. Django has no bound on what it inflates to, so the
-// bound here is one that no cookie reaches.
-func (c *command) loadCookie(signer *cookiestore.Signer, value string) (cookiestore.Record, error) {
-	store, err := cookiestore.NewWithCodec(signer, cookiestore.WithMaxInflated(maxInput))
-	if err != nil {
-		return cookiestore.Record{}, err
-	}
-	return store.Load(context.Background(), c.name, value)
 }
 
 func (r *report) fail(err error) {
@@ -318,11 +211,14 @@ func (r report) print(c *command) error {
 
 // formats say what each format is.
 var formats = map[string]string{
-	ownFormat:    "cookiestore",
-	djangoFormat: "Django's signed_cookies",
-	rowFormat:    "a row of Django's django_session",
-	legacyFormat: "a row of Django's django_session, from before 3.1",
-	unknown:      "unknown",
+	ownFormat:          "cookiestore",
+	encryptedFormat:    "cookiestore, encrypted",
+	securecookieFormat: "cookiestore, in securecookie's format",
+	djangoFormat:       "Django's signed_cookies",
+	rowFormat:          "a row of Django's django_session",
+	legacyFormat:       "a row of Django's django_session, from before 3.1",
+	gorillaFormat:      "gorilla/sessions",
+	unknown:            "unknown",
 }
 
 func (r report) verdict() string {
@@ -339,7 +235,10 @@ func (r report) verdict() string {
 
 // room compares a cookie with the browsers' limit.
 func (r report) room(name string) string {
-	if r.Format != ownFormat && r.Format != djangoFormat {
+	switch {
+	case r.Chunks > 1:
+		return fmt.Sprintf(", in %d cookies", r.Chunks)
+	case !r.Verified || r.Format == rowFormat || r.Format == legacyFormat:
 		return ""
 	}
 	return fmt.Sprintf("; with the name %d of the browsers' limit of %d", len(name)+r.Size, cookiestore.MaxCookieSize)

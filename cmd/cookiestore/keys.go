@@ -4,18 +4,28 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/gorilla/securecookie"
+
 	"example.com/cookiestore"
+	"example.com/cookiestore/gorilla"
 )
 
 // keys are what the keys in the environment make; nil where there are none.
 type keys struct {
+	ownKey    string // the primary one, in bytes
 	own       *cookiestore.Signer
+	encrypted *cookiestore.Encrypter // with the same keys
 	django    *cookiestore.Signer
 	rows      *cookiestore.DjangoRows
 	rowSigner *cookiestore.Signer // signs as rows does
+
+	gorilla      *gorilla.Loader
+	codec        *securecookie.SecureCookie // with gorilla's keys, and gob
+	securecookie *cookiestore.CookieStore   // the same, with what NewWithCodec makes
 
 	getenv func(string) string
 }
@@ -60,6 +70,13 @@ func readKeys(getenv func(string) string) (k keys, err error) {
 		if k.own, err = cookiestore.NewSigner(own[0], own[1:]...); err != nil {
 			return k, fmt.Errorf("SESSION_KEY and SESSION_OLD_KEYS: %s", message(err))
 		}
+		k.ownKey = string(own[0])
+		if k.encrypted, err = cookiestore.NewEncrypter(own[0], own[1:]...); err != nil {
+			return k, err
+		}
+	}
+	if err := k.readGorilla(getenv); err != nil {
+		return k, err
 	}
 	django, err := djangoVariables.read(getenv)
 	if django == nil || err != nil {
@@ -73,6 +90,56 @@ func readKeys(getenv func(string) string) (k keys, err error) {
 	}
 	k.rows, err = cookiestore.NewDjangoRows(django[0], django[1:]...)
 	return k, err
+}
+
+// readGorilla fills in what the keys of a gorilla/sessions site make. The codecs have no
+// age and no size of their own, so that what has expired is shown as that.
+func (k *keys) readGorilla(getenv func(string) string) error {
+	hashKey, err := gorillaKey(getenv, "GORILLA_HASH_KEY")
+	if err != nil {
+		return err
+	}
+	blockKey, err := gorillaKey(getenv, "GORILLA_BLOCK_KEY")
+	switch {
+	case err != nil:
+		return err
+	case hashKey == nil && blockKey != nil:
+		return errors.New("GORILLA_BLOCK_KEY is set, and GORILLA_HASH_KEY is not")
+	case hashKey == nil:
+		return nil
+	case blockKey != nil && len(blockKey) != 16 && len(blockKey) != 24 && len(blockKey) != 32:
+		return fmt.Errorf("GORILLA_BLOCK_KEY: the key has %d bytes, and must have 16, 24 or 32", len(blockKey))
+	}
+	codec := func(s securecookie.Serializer) *securecookie.SecureCookie {
+		return securecookie.New(hashKey, blockKey).MaxAge(0).MaxLength(0).SetSerializer(s)
+	}
+	k.codec = codec(securecookie.GobEncoder{})
+	if k.gorilla, err = gorilla.NewLoader(k.codec, codec(securecookie.JSONEncoder{})); err != nil {
+		return err
+	}
+	k.securecookie, err = cookiestore.NewWithCodec(codec(securecookie.NopEncoder{}), cookiestore.WithMaxInflated(maxInput))
+	return err
+}
+
+// gorillaKey returns the key in a variable, or nil.
+func gorillaKey(getenv func(string) string, name string) (key []byte, err error) {
+	text := getenv(name)
+	if encoded, ok := strings.CutPrefix(text, "hex:"); ok {
+		key, err = hex.DecodeString(encoded)
+	} else if encoded, ok := strings.CutPrefix(text, "base64:"); ok {
+		key, err = base64.StdEncoding.DecodeString(encoded)
+	} else {
+		key = []byte(text)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: the key is not in the encoding that it says", name)
+	case len(key) == 0 && text != "":
+		return nil, fmt.Errorf("%s: the key is empty", name)
+	case len(key) == 0:
+		return nil, nil
+	}
+	return key, nil
 }
 
 // read returns the keys in the variables, the primary one first, or none. Its errors name

@@ -3,12 +3,12 @@
 //
 //	cookiestore inspect [-json] [-name NAME] [-at TIME] [-max-age AGE] [VALUE]
 //	cookiestore doctor [-json] [-name NAME] [-at TIME] [-follow] [-timeout DURATION] [URL]...
-//	cookiestore sign [-name NAME] [-at TIME] < JSON
+//	cookiestore sign [-name NAME] [-at TIME] [-encrypt] [-chunks N] < JSON
 //	cookiestore keygen
 //
 // inspect takes a cookie's value, a Cookie header, a whole HTTP message or a session_data
-// of Django's table django_session, from its argument or from standard input. doctor
-// checks how a site sets its session cookie. cookiestore COMMAND -h says more.
+// of Django's table django_session, from its argument or from standard input. Of a session
+// in several cookies it needs the header. doctor checks how a site sets its session cookie. cookiestore COMMAND -h says more.
 //
 // Keys come from the environment, where other users of the machine can't read
 // them, unlike arguments:
@@ -17,6 +17,11 @@
 //	SESSION_OLD_KEYS              fallback keys, newest first
 //	DJANGO_SECRET_KEY             Django's SECRET_KEY
 //	DJANGO_SECRET_KEY_FALLBACKS   fallback keys, newest first
+//	GORILLA_HASH_KEY              the hash key of a gorilla/sessions site, as it is, or
+//	                              "hex:" or "base64:" and then the key so encoded
+//	GORILLA_BLOCK_KEY             its block key, if it has one, likewise
+//
+// SESSION_KEY is for signed sessions and for encrypted ones.
 //
 // Lists of keys are separated by commas or line breaks.
 //
@@ -58,8 +63,12 @@ type command struct {
 	name    string
 	maxAge  time.Duration
 	at      time.Time
+	timed   bool // at was given
 	follow  bool
 	timeout time.Duration
+	encrypt bool
+	chunks  int    // of sign: the most; 0 to print the value alone
+	header  string // of inspect: the name=value pairs to look at
 	keys    keys
 	in      io.Reader
 	out     io.Writer
@@ -110,7 +119,7 @@ func dispatch(args []string, getenv func(string) string, in io.Reader, out io.Wr
 		getenv = noKeys
 		do = c.doctor
 	case "sign":
-		c.nameAndTime("to sign at")
+		c.signFlags()
 		do = c.sign
 	case "keygen":
 		getenv = noKeys // the one that is there may be bad
@@ -147,6 +156,12 @@ func (c *command) inspectFlags() {
 	c.flags.Func("max-age", "the `age` at which a session without an expiry of its own expires, the site's SESSION_COOKIE_AGE: seconds, or a duration such as 336h (default 1209600, two weeks)", c.setMaxAge)
 }
 
+func (c *command) signFlags() {
+	c.nameAndTime("to sign at")
+	c.flags.BoolVar(&c.encrypt, "encrypt", false, "encrypt the session, with SESSION_KEY")
+	c.flags.IntVar(&c.chunks, "chunks", 0, "how many `cookies` the session may take, 1 to 8; they are printed as a Cookie header has them, with their names")
+}
+
 // setMaxAge takes seconds, as Django does, as well as Go's durations.
 func (c *command) setMaxAge(text string) (err error) {
 	if strings.Trim(text, "0123456789") == "" {
@@ -166,6 +181,7 @@ const (
 )
 
 func (c *command) setTime(text string) error {
+	c.timed = true
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if seconds < firstSecond || seconds > lastSecond {
 			return errors.New("outside of the years 1 to 9999")

@@ -45,6 +45,7 @@ type seen struct {
 	Key        int
 	Compressed bool
 	Size       int
+	Chunks     int
 	DataSize   int        `json:"data_size"`
 	SignedAt   *time.Time `json:"signed_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
@@ -100,6 +101,12 @@ func TestInspectJSON(t *testing.T) {
 			seen{Format: "django-db-legacy", Verified: true, Size: 76, DataSize: 16, Data: data}},
 		{"a fallback key", env{"DJANGO_SECRET_KEY": "new", "DJANGO_SECRET_KEY_FALLBACKS": "other,\r\n " + djangoKey + "\n"}, djangoRow, []string{"-at", signedAt}, good,
 			seen{Format: "django-db", Verified: true, Key: 2, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data}},
+		{"fallback keys on lines, some blank", env{"DJANGO_SECRET_KEY": "new", "DJANGO_SECRET_KEY_FALLBACKS": "\nother\n \r,\n" + djangoKey}, djangoRow, []string{"-at", signedAt}, good,
+			seen{Format: "django-db", Verified: true, Key: 2, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data}},
+		{"fallback keys and carriage returns", env{"DJANGO_SECRET_KEY": "new", "DJANGO_SECRET_KEY_FALLBACKS": "other\r" + djangoKey}, djangoRow, []string{"-at", signedAt}, good,
+			seen{Format: "django-db", Verified: true, Key: 2, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data}},
+		{"a legacy row that a terminal wrapped", django, legacyRow[:30] + "\n" + legacyRow[30:], nil, good,
+			seen{Format: "django-db-legacy", Verified: true, Size: 76, DataSize: 16, Data: data}},
 		{"the package's own format", env{"SESSION_KEY": ownKey}, own, []string{"-at", signedAt}, good, ownWant},
 		{"with both kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": djangoKey}, own, []string{"-at", signedAt}, good, ownWant},
 		{"a header", env{"SESSION_KEY": ownKey}, "Cookie: theme=dark; sessionid=" + own + "; x=1", []string{"-at", signedAt}, good, ownWant},
@@ -122,7 +129,7 @@ func TestInspectJSON(t *testing.T) {
 		{"another cookie's name", env{"SESSION_KEY": ownKey}, own, []string{"-at", signedAt, "-name", "other"}, bad,
 			seen{Format: "unknown", Key: -1, Size: len(own), DataSize: 30, SignedAt: signed, ExpiresAt: ends, Data: ownWant.Data, Error: fail("no configured key matches this signature")}},
 		{"no key", env{}, djangoCookie, []string{"-at", signedAt}, bad,
-			seen{Format: "unknown", Key: -1, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data, Error: fail("not verified, since no key for it is given: set SESSION_KEY or DJANGO_SECRET_KEY")}},
+			seen{Format: "unknown", Key: -1, Size: 73, DataSize: 16, SignedAt: signed, ExpiresAt: twoWeeks, Data: data, Error: fail("not verified, since no key for it is given: set SESSION_KEY, DJANGO_SECRET_KEY or GORILLA_HASH_KEY")}},
 		{"another key for a legacy row", env{"DJANGO_SECRET_KEY": "x"}, legacyRow, nil, bad,
 			seen{Format: "django-db-legacy", Key: -1, Size: 76, DataSize: 16, Data: data, Error: fail("cookie refused: signature does not match")}},
 		{"rubbish", django, "rubbish", nil, bad,
@@ -149,6 +156,7 @@ func TestInspectJSON(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, got := inspectJSON(t, test.env, test.in, test.args...)
+			test.want.Chunks = 1
 			got.Hints = nil // they have tests of their own
 			require.Equal(t, test.want, got)
 			require.Equal(t, test.status, status)
@@ -311,6 +319,16 @@ func TestMisuse(t *testing.T) {
 		{"an argument of sign", nil, []string{"sign", "{}"}, "takes no argument"},
 		{"sign without a key", nil, []string{"sign"}, "no key: set SESSION_KEY"},
 		{"sign with two kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": "x"}, []string{"sign"}, "unset the one that is not to sign"},
+		{"sign with three kinds of key", env{"SESSION_KEY": ownKey, "DJANGO_SECRET_KEY": "x", "GORILLA_HASH_KEY": "y"}, []string{"sign"}, "unset those that are not to sign"},
+		{"encryption for Django", env{"DJANGO_SECRET_KEY": "x"}, []string{"sign", "-encrypt"}, "-encrypt needs SESSION_KEY: with DJANGO_SECRET_KEY"},
+		{"a time for gorilla", env{"GORILLA_HASH_KEY": "x"}, []string{"sign", "-at", "1"}, "-at is not for"},
+		{"chunks for gorilla", env{"GORILLA_HASH_KEY": "x"}, []string{"sign", "-chunks", "2"}, "-chunks is not for"},
+		{"nine chunks", env{"SESSION_KEY": ownKey}, []string{"sign", "-chunks", "9"}, "takes 1 to 8, and got 9"},
+		{"a block key alone", env{"GORILLA_BLOCK_KEY": "hunter2hunter2hu"}, []string{"inspect", "x"}, "GORILLA_BLOCK_KEY is set, and GORILLA_HASH_KEY is not"},
+		{"a short block key", env{"GORILLA_HASH_KEY": "x", "GORILLA_BLOCK_KEY": "hunter2"}, []string{"inspect", "x"}, "GORILLA_BLOCK_KEY: the key has 7 bytes"},
+		{"a key that isn't hex", env{"GORILLA_HASH_KEY": "hex:hunter2"}, []string{"inspect", "x"}, "GORILLA_HASH_KEY: the key is not in the encoding that it says"},
+		{"a key that isn't base64", env{"GORILLA_HASH_KEY": "x", "GORILLA_BLOCK_KEY": "base64:hunter2!"}, []string{"inspect", "x"}, "GORILLA_BLOCK_KEY: the key is not in the encoding that it says"},
+		{"a key with nothing in it", env{"GORILLA_HASH_KEY": "hex:"}, []string{"inspect", "x"}, "GORILLA_HASH_KEY: the key is empty"},
 		{"a name that no cookie can have", env{"SESSION_KEY": ownKey}, []string{"sign", "-name", "a b"}, "invalid Cookie.Name"},
 		{"a key of zeros", env{"SESSION_KEY": strings.Repeat("00", 32)}, []string{"inspect", "x"}, "SESSION_KEY and SESSION_OLD_KEYS: the key has only zero bytes"},
 		{"a Django key of zeros", env{"DJANGO_SECRET_KEY": "\x00"}, []string{"inspect", "x"}, "the key has only zero bytes"},

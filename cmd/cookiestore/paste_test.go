@@ -38,6 +38,8 @@ func TestInspectFindsTheCookieInWhatIsPasted(t *testing.T) {
 		{"curl with -b and no quotes", "curl -b sessionid=" + value + " https://shop.example/", ""},
 		{"JSON", `{"Accept": "*/*", "Cookie": "a=b; sessionid=` + value + `"}`, ""},
 		{"a cookie file", "# Netscape HTTP Cookie File\n\n#HttpOnly_127.0.0.1\tFALSE\t/\tTRUE\t0\tsessionid\t" + value + "\n", ""},
+		{"a table of a browser's with seven columns", "sessionid\t" + value + "\tshop.example\t/\tSession\t82\tyes\n", ""},
+		{"a table of two columns", "theme\tdark\nsessionid\t" + value, ""},
 		{"a table of a browser's", "theme\tdark\tshop.example\t/\nsessionid\t" + value + "\tshop.example\t/\tSession\t82\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -63,7 +65,7 @@ func TestInspectSaysWhatIsNotInWhatIsPasted(t *testing.T) {
 	for _, test := range []struct{ name, in, says, hint string }{
 		{"a request without a cookie", "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "the HTTP message has no Cookie or Set-Cookie line", ""},
 		{"a response without a cookie", "HTTP/2 200\ncontent-type: text/html\n\n", "the HTTP message has no Cookie or Set-Cookie line", ""},
-		{"other cookies", "Cookie: theme=dark; lang=en; theme=light", `no cookie "sessionid"`, "the header's cookies are theme, lang"},
+		{"other cookies", "Cookie: theme=dark; flag; =x; lang=en; theme=light", `no cookie "sessionid"`, "the header's cookies are theme, lang"},
 		{"a session under another name", "Cookie: theme=dark; shop=" + own, `no cookie "sessionid"`, `"shop" looks like a session: add -name shop`},
 		{"an unverified session under another name", "Cookie: theme=dark; other=" + own, `no cookie "sessionid"`, `"other" looks like a session`},
 		{"a cookie that is empty", "Cookie: a=b; sessionid=", `"sessionid" is empty`, ""},
@@ -76,6 +78,26 @@ func TestInspectSaysWhatIsNotInWhatIsPasted(t *testing.T) {
 			require.Contains(t, strings.Join(got.Hints, "\n"), test.hint)
 		})
 	}
+	for name, in := range map[string]string{
+		"a value with a blank in it":          djangoCookie[:20] + " " + djangoCookie[20:],
+		"a value between quotes of two kinds": `"` + djangoCookie + `'`,
+		"lines of text":                       "Hello: <b>\nworld: !",
+	} {
+		status, got := inspectJSON(t, env{"DJANGO_SECRET_KEY": djangoKey}, in, "-at", signedAt)
+		require.Equal(t, bad, status, name)
+		require.NotContains(t, strings.Join(got.Hints, ""), "lines", name)
+		require.NotContains(t, strings.Join(got.Hints, ""), "quotes", name)
+	}
+	for _, in := range []string{`"`, "rubbishr", `"rubbish`} {
+		_, got := inspectJSON(t, nil, in)
+		require.Equal(t, len(in), got.Size, "nothing is taken off %s", in)
+	}
+	_, nothing := inspectJSON(t, nil, `""`)
+	require.Equal(t, "the input is empty", *nothing.Error)
+	_, attribute := inspectJSON(t, nil, "Set-Cookie: a=b; Path=/x", "-name", "Path")
+	require.Contains(t, *attribute.Error, `no cookie "Path"`)
+	_, named := inspectJSON(t, nil, "Cookie: theme=dark; flag; =x; lang=en; theme=light")
+	require.Equal(t, []string{"the header's cookies are theme, lang"}, named.Hints)
 	many := "Cookie: " + strings.Repeat("x", 30)
 	for i := range 100 {
 		many += "=1; n" + strings.Repeat("x", i)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -59,6 +61,12 @@ func TestDoctorReadsWhatCurlPrints(t *testing.T) {
 	status, all := doctored(t, "HTTP/1.1 302 Found\nLocation: /\n\n")
 	require.Equal(t, bad, status)
 	requireFindings(t, []string{"warning cookie: ", "note redirect: "}, all[0])
+	status, out, errOut := call(nil, strings.Repeat(" ", maxInput+1), "doctor")
+	require.Equal(t, bad, status)
+	require.Empty(t, out)
+	require.Equal(t, "cookiestore: standard input has over 33554432 bytes\n", errOut)
+	_, all = doctored(t, "HTTPS://127.0.0.1:1/\n")
+	requireFindings(t, []string{"problem fetch: there is no response"}, all[0])
 	for _, in := range []string{"", " \n", "hello", "GET / HTTP/1.1\n", "https://one.example\nnot a URL"} {
 		status, out, errOut := call(nil, in, "doctor")
 		require.Equal(t, bad, status)
@@ -77,6 +85,14 @@ func ownSite(t *testing.T, options ...cookiestore.Option) *http.ServeMux {
 		fmt.Fprint(w, strings.Repeat("a long body ", 100_000))
 	})))
 	mux.Handle("GET /away", http.RedirectHandler("/?token=secret", http.StatusFound))
+	mux.HandleFunc("GET /made", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/")
+		w.WriteHeader(http.StatusCreated)
+	})
+	mux.HandleFunc("GET /long", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=1")
+		w.Header().Set("X-Long", strings.Repeat("x", 5000))
+	})
 	mux.Handle("GET /round", http.RedirectHandler("/round", http.StatusFound))
 	mux.Handle("GET /mail", http.RedirectHandler("mailto:a@example.com", http.StatusFound))
 	return mux
@@ -89,6 +105,8 @@ func TestDoctorAsksASite(t *testing.T) {
 		asked++
 		require.Empty(t, r.Cookies())
 		require.Equal(t, http.MethodGet, r.Method)
+		require.Equal(t, "cookiestore-doctor", r.UserAgent())
+		require.Contains(t, r.Header.Get("Accept"), "text/html")
 		mux.ServeHTTP(w, r)
 	}))
 	defer server.Close()
@@ -122,6 +140,19 @@ func TestDoctorAsksASite(t *testing.T) {
 	require.Len(t, all, maxRedirects+2)
 	requireFindings(t, []string{"problem fetch: over 10 redirects"}, all[maxRedirects+1])
 
+	_, all = doctored(t, "", "-follow", server.URL+"/made")
+	require.Len(t, all, 1, "a Location is not always a redirect")
+
+	long := httptest.NewServer(mux)
+	defer long.Close()
+	answer, err := http.Get(long.URL + "/long")
+	require.NoError(t, err)
+	dump, err := httputil.DumpResponse(answer, false)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	_, all = doctored(t, "", long.URL+"/long")
+	require.Contains(t, fmt.Sprint(all[0].Findings), fmt.Sprintf("the response's header has %d bytes", len(dump)))
+
 	insecure := httptest.NewServer(ownSite(t, cookiestore.WithSecure(false)))
 	defer insecure.Close()
 	_, all = doctored(t, "", "-at", now(), insecure.URL)
@@ -147,6 +178,7 @@ func TestDoctorOnURLs(t *testing.T) {
 		want            []string
 	}{
 		{"HTTPS", "https://shop.example/", "Path=/", []string{prefix}},
+		{"HTTPS on this machine", "https://localhost/", "Path=/", []string{prefix}},
 		{"plain HTTP", "http://shop.example/", "Path=/", []string{"problem transport: anyone on the network", "problem Secure: came over plain HTTP: browsers drop it", prefix}},
 		{"localhost", "http://localhost:8080/", "Path=/", []string{"note transport: ", "note Secure: ", prefix}},
 		{"a name under localhost", "http://shop.localhost/", "Path=/", []string{"note transport: ", "note Secure: ", prefix}},
@@ -167,6 +199,50 @@ func TestDoctorOnURLs(t *testing.T) {
 			c := &command{at: time.Unix(1528093791, 0), name: "sessionid", flags: flag.NewFlagSet("doctor", flag.ContinueOnError)}
 			requireFindings(t, test.want, c.diagnose(response{url: address, status: 200, header: cookie(test.more)}))
 		})
+	}
+}
+
+func TestDoctorOnSecureOfThisMachine(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://localhost/": "problem", "http://shop.example/": "problem", "http://localhost/": "note",
+	} {
+		address, err := url.Parse(text)
+		require.NoError(t, err)
+		c := &command{at: time.Unix(1528093791, 0), name: "sid", flags: flag.NewFlagSet("doctor", flag.ContinueOnError)}
+		d := c.diagnose(response{url: address, header: http.Header{"Set-Cookie": {"sid=1; Path=/"}}})
+		require.Contains(t, fmt.Sprint(d.Findings), "{"+want+" Secure the cookie is not Secure", text)
+	}
+}
+
+func TestDoctorOnRedirects(t *testing.T) {
+	for _, test := range []struct {
+		name, in string
+		redirect bool
+	}{
+		{"a redirect", "HTTP/1.1 300 Choices\nLocation: /\n", true},
+		{"a permanent one", "HTTP/1.1 308 Moved\nLocation: /\n", true},
+		{"no Location", "HTTP/1.1 302 Found\n", false},
+		{"a Location of what was made", "HTTP/1.1 201 Created\nLocation: /\n", false},
+		{"a Location with an error", "HTTP/1.1 400 Bad\nLocation: /\n", false},
+	} {
+		_, all := doctored(t, test.in)
+		require.Equal(t, test.redirect, strings.Contains(fmt.Sprint(all[0].Findings), "is a redirect"), test.name)
+	}
+}
+
+// failing is an output that takes nothing.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+func TestDoctorSaysThatItCannotPrint(t *testing.T) {
+	server := httptest.NewServer(ownSite(t, cookiestore.WithName("sid")))
+	defer server.Close()
+	for _, args := range [][]string{{"doctor"}, {"doctor", "-json"}, {"doctor", server.URL}, {"doctor", "-json", server.URL}} {
+		var errOut strings.Builder
+		status := run(args, func(string) string { return "" }, strings.NewReader(privatePage), failing{}, &errOut)
+		require.Equal(t, bad, status)
+		require.Equal(t, "cookiestore: the disk is full\n", errOut.String())
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,31 +117,23 @@ func (e *examination) vary(kept, noStore bool) {
 	}
 }
 
+// directive is what stands between commas that are not in quotes.
+var directive = regexp.MustCompile(`(?:[^,"]|"[^"]*")+`)
+
 // fieldDirectives are those of Cache-Control, by their names in small letters.
 type fieldDirectives map[string]string
 
 func directives(lines []string) fieldDirectives {
 	all := fieldDirectives{}
 	for _, line := range lines {
-		for _, directive := range splitQuoted(line) {
-			name, value, _ := strings.Cut(directive, "=")
+		for _, text := range directive.FindAllString(line, -1) {
+			name, value, _ := strings.Cut(text, "=")
 			if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
 				all[name] = strings.Trim(strings.TrimSpace(value), `"`)
 			}
 		}
 	}
 	return all
-}
-
-// splitQuoted splits at the commas that are not between quotes.
-func splitQuoted(line string) []string {
-	quoted := false
-	return strings.FieldsFunc(line, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return r == ',' && !quoted
-	})
 }
 
 func (d fieldDirectives) has(name string) bool { _, ok := d[name]; return ok }

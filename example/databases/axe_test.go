@@ -80,16 +80,19 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	script := axeScript(t)
 	for _, test := range []struct {
 		store         string
+		flags         []string
 		width, height int64
 		dark          bool
 	}{
-		{"cookie", 360, 740, false},
-		{"cookie", 768, 1024, true},
-		{"cookie", 1440, 900, false},
-		{"sqlite", 360, 740, true},
+		{"cookie", nil, 360, 740, false},
+		{"cookie", []string{"-revoke", "memory"}, 768, 1024, true},
+		{"cookie", nil, 1440, 900, false},
+		{"cookie", []string{"-encrypt", "-chunks", "3", "-revoke", "memory"}, 360, 740, false},
+		{"sqlite", nil, 360, 740, true},
+		{"sqlite", []string{"-spill", "-revoke", "database"}, 1440, 900, true},
 	} {
-		t.Run(fmt.Sprintf("%s at %d pixels, dark %t", test.store, test.width, test.dark), func(t *testing.T) {
-			server := newPlace(t, test.store).Serve(t, time.Now)
+		t.Run(fmt.Sprintf("%s %s at %d pixels, dark %t", test.store, strings.Join(test.flags, " "), test.width, test.dark), func(t *testing.T) {
+			server := newPlace(t, test.store).Serve(t, time.Now, test.flags...)
 			b := startBrowser(t, findBrowser(t), t.TempDir(), server.URL)
 			require.NoError(t, chromium.Look(b.ctx, test.width, test.height, test.dark))
 			err := tour.Walk(b.ctx, server.URL, func(page string) error {

@@ -42,7 +42,7 @@ func TestFlags(t *testing.T) {
 			require.NoError(t, err)
 			got, err := parseFlags(test.args, func(name string) string { return test.environment[name] }, io.Discard)
 			require.NoError(t, err)
-			assert.Equal(t, options{shared, test.store, test.dsn}, got)
+			assert.Equal(t, options{shared, test.store, test.dsn, false}, got)
 		})
 	}
 }
@@ -61,6 +61,15 @@ func TestRefusedFlags(t *testing.T) {
 		{"a short key for a database", []string{"-store", "mysql", "-dsn", "/x", "-key", sitetest.HexKey[2:]}, "-key: the key has 31 bytes"},
 		{"a short key for the cookie store", []string{"-store", "cookie", "-key", sitetest.HexKey[2:]}, "-key: the key has 31 bytes"},
 		{"a database for the cookie store", []string{"-store", "cookie", "-dsn", "x"}, "-dsn names a database"},
+		{"a database that only another flag needs", []string{"-store", "cookie", "-dsn", "x", "-revoke", "memory"}, "unless -revoke database uses it"},
+		{"revocations in no database", []string{"-store", "cookie", "-revoke", "database"}, "-revoke database beside -store cookie needs -dsn, such as sessions.db, postgres://user"},
+		{"revocations in memory that each connection has", []string{"-store", "cookie", "-revoke", "database", "-dsn", "file::memory:"}, "-dsn names a database in memory"},
+		{"revocations in what is not a database", []string{"-store", "cookie", "-revoke", "database", "-dsn", "mongodb://" + sitetest.HexKey}, "-dsn is not one of sqlite"},
+		{"revocations nowhere", []string{"-store", "cookie", "-revoke", "somewhere"}, "-revoke is none of off, memory, database and the URL of a Redis"},
+		{"a Redis that is none", []string{"-store", "cookie", "-revoke", "redis://user:" + sitetest.HexKey + "@host:port"}, "-revoke is not the URL of a Redis"},
+		{"large sessions in no database", []string{"-store", "cookie", "-spill"}, "-store cookie has none"},
+		{"encryption of rows", []string{"-dsn", "x", "-encrypt"}, "-encrypt is for sessions in cookies, and -store sqlite keeps all of them in rows"},
+		{"chunks of rows", []string{"-dsn", "x", "-chunks", "2"}, "-chunks is for sessions in cookies, and -store sqlite keeps all of them in rows"},
 		{"a cookie name that isn't one", []string{"-dsn", "x", "-name", "a b"}, `cookie "a b"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,11 +89,32 @@ func TestHelpNamesEachFlagAndItsVariable(t *testing.T) {
 	var out bytes.Buffer
 	_, err := parseFlags([]string{"-help"}, noEnvironment, &out)
 	require.ErrorIs(t, err, flag.ErrHelp)
-	for name, variable := range map[string]string{"addr": "ADDR", "store": "STORE", "dsn": "DSN", "key": "SESSION_KEY"} {
+	for name, variable := range map[string]string{"addr": "ADDR", "store": "STORE", "dsn": "DSN", "key": "SESSION_KEY",
+		"spill": "SPILL", "revoke": "REVOKE", "encrypt": "ENCRYPT", "chunks": "CHUNKS"} {
 		assert.Regexp(t, `(?m)^  -`+name+`\b.*\$`+variable+`$`, out.String())
 	}
 	for _, dsn := range exampleDSNs {
 		assert.Contains(t, out.String(), dsn)
+	}
+}
+
+func TestFormOfADSNSaysWhichKindItIs(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"sessions.db":                         "sqlite",
+		"/var/lib/site/sessions.db":           "sqlite",
+		"file:/var/lib/a@b/x.db":              "sqlite",
+		"home/me@work/sessions.db":            "sqlite",
+		"postgres://user:p@tcp(x)/@host/name": "postgres",
+		"postgresql://host/name":              "postgres",
+		"user:p/w@tcp(127.0.0.1:3306)/name":   "mysql",
+		"user@unix(/run/mysqld.sock)/name":    "mysql",
+		"user:password@/name":                 "mysql",
+		"tcp(127.0.0.1:3306)/name":            "mysql",
+	} {
+		assert.Equal(t, want, kindOf(dsn), dsn)
+	}
+	for kind, dsn := range exampleDSNs {
+		assert.Equal(t, kind, kindOf(dsn))
 	}
 }
 
@@ -110,7 +140,7 @@ func TestProgram(t *testing.T) {
 		for _, want := range []string{"1 time.", "2 times."} {
 			p := sitetest.Start(t, binary, append(environment, "SESSION_KEY="+sitetest.HexKey))
 			url := p.URL()
-			p.Says("store=sqlite file=" + path)
+			p.Says("store=sqlite revoke=off file=" + path)
 			page, cookie = sitetest.Fetch(t, url, cookie)
 			assert.Contains(t, page, "You have visited this page "+want)
 			p.Stop()
@@ -124,7 +154,7 @@ func TestProgram(t *testing.T) {
 		p := sitetest.Start(t, binary, []string{}, "-store", "cookie")
 		url := p.URL()
 		p.Says("a random one signs")
-		p.Says("store=cookie")
+		p.Says("store=cookie revoke=off")
 		page, _ := sitetest.Fetch(t, url, nil)
 		assert.Contains(t, page, "You have visited this page 1 time.")
 		p.Stop()

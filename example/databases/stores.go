@@ -3,15 +3,23 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 
 	"example.com/cookiestore/dbstore"
 	"example.com/cookiestore/example/site"
+	"example.com/cookiestore/redisrevoke"
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite"
 )
 
@@ -24,83 +32,175 @@ var exampleDSNs = map[string]string{
 	"mysql":    "user:password@tcp(127.0.0.1:3306)/name",
 }
 
-// A backend is an open store.
+// A backend is an open store, and where it is noted which sessions were ended.
 type backend struct {
 	site.Backend
-	rows  *dbstore.Store // nil if the store is not a database
-	close func() error
+	kind   string // of the database
+	tables []table
+	closes []io.Closer
 }
 
-// openStore opens the store that the flags ask for. A database is not connected to
-// yet.
-func openStore(o options) (backend, error) {
-	if o.store == "cookie" {
-		cookies, err := o.CookieStore()
-		return backend{Backend: cookies, close: func() error { return nil }}, err
+// A table is one of the database that the site needs.
+type table interface {
+	CreateTable(ctx context.Context) error
+	ClearEvery(ctx context.Context, interval time.Duration, report func(error))
+}
+
+func (b *backend) createTables(ctx context.Context) error {
+	for _, table := range b.tables {
+		if err := table.CreateTable(ctx); err != nil {
+			return fmt.Errorf("the %s database can't be used: %w", b.kind, err)
+		}
+	}
+	return nil
+}
+
+func (b *backend) close() (err error) {
+	for _, one := range b.closes {
+		err = errors.Join(err, one.Close())
+	}
+	return err
+}
+
+// openStore opens what the flags ask for. A database is not connected to yet.
+func openStore(o options, now func() time.Time) (_ *backend, err error) {
+	b := &backend{kind: o.databaseKind()}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	var db *sql.DB
+	if o.store != "cookie" || o.Revoke() == "database" {
+		if db, err = openDatabase(b.kind, o.dsn); err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(16) // PostgreSQL has 100 for all its clients
+		db.SetMaxIdleConns(16)
+		b.closes = append(b.closes, db)
+	}
+	if err := b.openSessions(o, db); err != nil {
+		return nil, err
+	}
+	return b, b.openRevocations(o, db, now)
+}
+
+// openSessions opens where sessions are kept.
+func (b *backend) openSessions(o options, db *sql.DB) (err error) {
+	if o.store == "cookie" || o.spill {
+		if b.Backend, err = o.CookieStore(); err != nil || !o.spill {
+			return err
+		}
 	}
 	key, old, err := o.Keys()
 	if err != nil {
-		return backend{}, err
+		return err
 	}
-	rows, end, err := openRows(o.store, o.dsn, key, dbstore.WithFallbackKeys(old...))
+	rows, err := b.openRows(o, db, key, dbstore.WithFallbackKeys(old...))
 	if err != nil {
-		return backend{}, err
+		return site.UsageError{Err: err}
 	}
-	readRow := func(ctx context.Context, value string) (site.Row, error) {
-		row, err := rows.Row(ctx, value)
+	b.tables = append(b.tables, rows)
+	readRow := func(ctx context.Context, key string) (site.Row, error) {
+		row, err := rows.Row(ctx, key)
 		return site.Row(row), err
 	}
-	return backend{site.Backend{Name: o.store, Store: rows, Row: readRow}, rows, end}, nil
+	if o.spill {
+		b.Backend = b.Spill(o.store, rows, readRow)
+	} else {
+		b.Backend = site.Backend{Name: o.store, Store: rows, Row: readRow}
+	}
+	return nil
 }
 
-// openRows opens the store on a database, which connects when it is first used, and
-// returns what closes it.
-func openRows(store, dsn string, key []byte, fallbacks dbstore.Option) (rows *dbstore.Store, end func() error, err error) {
-	if store == "sqlite" {
-		if strings.Contains(dsn, "://") && !strings.HasPrefix(dsn, "file:") {
-			return nil, nil, badDSN(store) // SQLite would make a file of that name
+// openRows opens the table of sessions. SQLite's is fast with settings of its own.
+func (b *backend) openRows(o options, db *sql.DB, key []byte, fallbacks dbstore.Option) (*dbstore.Store, error) {
+	if b.kind != "sqlite" {
+		return dbstore.New(db, key, fallbacks)
+	}
+	rows, err := dbstore.OpenSQLite("sqlite", o.dsn, key, fallbacks)
+	if err == nil {
+		b.closes = append(b.closes, rows)
+	}
+	return rows, err
+}
+
+// openRevocations opens where it is noted which sessions were ended, if that is shared
+// by all instances of the site.
+func (b *backend) openRevocations(o options, db *sql.DB, now func() time.Time) error {
+	switch revoke := o.Revoke(); {
+	case revoke == "database":
+		ended, err := dbstore.NewRevocations(db, dbstore.WithClock(now))
+		if err != nil {
+			return err
 		}
-		if rows, err = dbstore.OpenSQLite("sqlite", dsn, key, fallbacks); err != nil {
-			return nil, nil, site.UsageError{Err: err}
+		b.Revocations = ended
+		b.tables = append(b.tables, ended)
+	case isRedis(revoke):
+		options, err := redis.ParseURL(revoke)
+		if err != nil { // which may hold a part of the password
+			return site.Usagef("-revoke is not the URL of a Redis, such as redis://user:password@127.0.0.1:6379/0")
 		}
-		return rows, rows.Close, nil
+		options.DialTimeout, options.ReadTimeout, options.ContextTimeoutEnabled = 2*time.Second, time.Second, true
+		client := redis.NewClient(options)
+		b.closes = append(b.closes, client)
+		ended, err := redisrevoke.New(client, redisrevoke.WithClock(now))
+		if err != nil {
+			return err
+		}
+		b.Revocations = ended
+	case revoke != "off" && revoke != "memory":
+		return site.Usagef("-revoke is none of off, memory, database and the URL of a Redis, such as redis://127.0.0.1:6379")
 	}
-	db, err := openServer(store, dsn)
-	if err != nil {
-		return nil, nil, err
-	}
-	db.SetMaxOpenConns(16) // PostgreSQL has 100 for all its clients
-	db.SetMaxIdleConns(16)
-	if rows, err = dbstore.New(db, key, fallbacks); err != nil {
-		db.Close()
-		return nil, nil, site.UsageError{Err: err}
-	}
-	return rows, db.Close, nil
+	return nil
 }
 
-func badDSN(store string) error {
-	return site.Usagef("-dsn is not one of %s, such as %s", store, exampleDSNs[store])
+// isRedis reports whether -revoke names a Redis.
+func isRedis(revoke string) bool {
+	return strings.HasPrefix(revoke, "redis://") || strings.HasPrefix(revoke, "rediss://")
 }
 
-// openServer returns the database of a server. Where the DSN is wrong, the driver's own
-// error may hold a part of the password.
-func openServer(store, dsn string) (*sql.DB, error) {
+// mysqlAddress is what a DSN of MySQL has before its last slash.
+var mysqlAddress = regexp.MustCompile(`@(\w+\(.*\))?/|^(tcp|unix)\(`)
+
+// kindOf returns what kind of database a DSN is for, by its form.
+func kindOf(dsn string) string {
+	switch {
+	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
+		return "postgres"
+	case strings.HasPrefix(dsn, "file:"):
+		return "sqlite"
+	case mysqlAddress.MatchString(dsn):
+		return "mysql"
+	}
+	return "sqlite" // a path
+}
+
+// openDatabase returns a database, which connects when it is first used. Where
+// the DSN is wrong, the driver's own error may hold a part of the password.
+func openDatabase(store, dsn string) (*sql.DB, error) {
+	badDSN := site.Usagef("-dsn is not one of %s, such as %s", store, exampleDSNs[store])
 	switch store {
+	case "sqlite":
+		if strings.Contains(dsn, "://") && !strings.HasPrefix(dsn, "file:") {
+			return nil, badDSN // SQLite would make a file of that name
+		}
+		return sql.Open("sqlite", sqliteURI(dsn))
 	case "postgres":
 		config, err := pgx.ParseConfig(dsn)
 		if err != nil {
-			return nil, badDSN(store)
+			return nil, badDSN
 		}
 		return stdlib.OpenDB(*config), nil
 	default:
 		config, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return nil, badDSN(store)
+			return nil, badDSN
 		}
 		config.InterpolateParams = true // one round trip a query, not three
 		connector, err := mysql.NewConnector(config)
 		if err != nil {
-			return nil, badDSN(store)
+			return nil, badDSN
 		}
 		return sql.OpenDB(connector), nil
 	}
@@ -128,4 +228,14 @@ func ownFile() (string, error) {
 		return "", err
 	}
 	return path, file.Close()
+}
+
+// sqliteURI has writers wait for each other, and not for readers. What is a URI
+// already says itself what it wants.
+func sqliteURI(dsn string) string {
+	if strings.HasPrefix(dsn, "file:") {
+		return dsn
+	}
+	path := url.URL{Path: dsn}
+	return "file:" + path.EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
 }

@@ -35,12 +35,10 @@ func at(store, dsn string) place {
 		t.Helper()
 		o, err := parseFlags(append([]string{"-key", sitetest.HexKey, "-store", store, "-dsn", dsn}, flags...), noEnvironment, io.Discard)
 		require.NoError(t, err)
-		backend, err := openStore(o)
+		backend, err := openStore(o, now)
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, backend.close()) })
-		if backend.rows != nil {
-			require.NoError(t, backend.rows.CreateTable(t.Context()))
-		}
+		require.NoError(t, backend.createTables(t.Context()))
 		handler, err := o.Handler(backend.Backend, now)
 		require.NoError(t, err)
 		return handler
@@ -51,6 +49,15 @@ func at(store, dsn string) place {
 func TestSite(t *testing.T) {
 	for store := range strings.SplitSeq(stores, ", ") {
 		t.Run(store, func(t *testing.T) { sitetest.Run(t, newPlace(t, store).Place) })
+	}
+	for _, flags := range [][]string{
+		{"-revoke", "database"},
+		{"-spill"},
+		{"-spill", "-encrypt", "-revoke", "memory"},
+	} {
+		t.Run("sqlite "+strings.Join(flags, " "), func(t *testing.T) {
+			sitetest.Run(t, newPlace(t, "sqlite").With(flags...))
+		})
 	}
 }
 
@@ -115,14 +122,7 @@ func newDatabase(t *testing.T, store, variable, standard, debian string) (addres
 // connect opens the database itself, for what the site can't do to it.
 func connect(t *testing.T, on place) *sql.DB {
 	t.Helper()
-	var db *sql.DB
-	var err error
-	if on.Store == "sqlite" {
-		file := url.URL{Path: on.dsn}
-		db, err = sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(5000)")
-	} else {
-		db, err = openServer(on.Store, on.dsn)
-	}
+	db, err := openDatabase(on.Store, on.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db

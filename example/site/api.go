@@ -22,7 +22,7 @@ type state struct {
 	ExpiryDate   string          `json:"expiry_date"`
 	BrowserClose bool            `json:"browser_close"`
 	Store        string          `json:"store"`
-	CookieBytes  int             `json:"cookie_bytes"` // of the cookie that came with the request
+	CookieBytes  int             `json:"cookie_bytes"` // of the session's cookies that came with the request
 	EndsAt       *string         `json:"ends_at"`      // null if there is no session to end
 }
 
@@ -40,7 +40,7 @@ func (s *site) showState(w http.ResponseWriter, r *http.Request) {
 		ExpiryDate:   session.ExpiryDate().UTC().Format(time.RFC3339),
 		BrowserClose: session.ExpiresAtBrowserClose(),
 		Store:        s.backend.Name,
-		CookieBytes:  s.cookieBytes(r),
+		CookieBytes:  s.sent(r, s.config.name).Size(),
 	}
 	cookies, err := s.sessions.Save(r.Context(), session)
 	if err != nil {
@@ -55,15 +55,6 @@ func (s *site) showState(w http.ResponseWriter, r *http.Request) {
 		answer.EndsAt = &text
 	}
 	writeJSON(w, answer)
-}
-
-// cookieBytes is the size of the session cookie that came with the request.
-func (s *site) cookieBytes(r *http.Request) int {
-	c, err := r.Cookie(s.config.name)
-	if err != nil {
-		return 0
-	}
-	return len(c.Name) + len(c.Value)
 }
 
 func writeJSON(w http.ResponseWriter, answer any) {

@@ -11,6 +11,7 @@ import (
 // A comparison is what one session costs in a cookie and in a database.
 type comparison struct {
 	InCookie  bool // where this site keeps its sessions
+	Spills    bool // or in either, by size
 	JSON      int
 	Cookie    int    // bytes of the cookie that holds the session, name included
 	TooLarge  string // why no cookie can
@@ -31,6 +32,7 @@ func (s *site) compare(w http.ResponseWriter, r *http.Request) {
 	}
 	c := comparison{
 		InCookie:  s.backend.Row == nil,
+		Spills:    s.backend.spills(),
 		JSON:      len(data),
 		KeyCookie: len(s.config.name) + keyLength,
 		Limit:     cookiestore.MaxCookieSize,

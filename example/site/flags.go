@@ -18,7 +18,19 @@ type Config struct {
 	name                    string
 	maxAge                  time.Duration
 	secure                  bool
+	encrypt                 bool
+	chunks                  int
+	revoke                  string // off, memory, or what a program knows beside
 }
+
+// Encrypts reports whether the sessions in cookies are to be encrypted.
+func (c Config) Encrypts() bool { return c.encrypt }
+
+// Chunks returns how many cookies a session may take.
+func (c Config) Chunks() int { return c.chunks }
+
+// Revoke returns where it is noted which sessions were ended. It may hold a password.
+func (c Config) Revoke() string { return c.revoke }
 
 // Flags are the flags of a program, each with an environment variable that stands
 // in for it.
@@ -29,8 +41,12 @@ type Flags struct {
 }
 
 // NewFlags returns the flags that make up a [Config].
-func NewFlags(program string) *Flags {
-	f := &Flags{flag.NewFlagSet(program, flag.ContinueOnError), map[string]string{}, Config{maxAge: 14 * 24 * time.Hour}}
+//
+// A program that notes elsewhere which sessions were ended says so in the help of
+// -revoke with more.
+func NewFlags(program string, more ...string) *Flags {
+	revokeMore := strings.Join(more, "")
+	f := &Flags{flag.NewFlagSet(program, flag.ContinueOnError), map[string]string{}, Config{maxAge: 14 * 24 * time.Hour, chunks: 1}}
 	f.set.SetOutput(io.Discard) // Main prints the errors
 	c := &f.config
 	f.Text(&c.addr, "addr", "ADDR", "127.0.0.1:8080", "`host:port` to serve on; port 0 takes a free one")
@@ -40,8 +56,11 @@ func NewFlags(program string) *Flags {
 	f.Text(&c.name, "name", "COOKIE_NAME", "sessionid", "`name` of the session cookie")
 	f.set.Func("max-age", "how long a session lasts after it was saved: a `duration` such as 30m, or seconds (default 336h, two weeks)", c.setMaxAge)
 	f.variables["max-age"] = "SESSION_MAX_AGE"
-	f.set.BoolVar(&c.secure, "secure", false, "let browsers send the cookie over HTTPS alone (default: off on a loopback address, on elsewhere)")
-	f.variables["secure"] = "COOKIE_SECURE"
+	f.Switch(&c.secure, "secure", "COOKIE_SECURE", "let browsers send the cookie over HTTPS alone (default: off on a loopback address, on elsewhere)")
+	f.Switch(&c.encrypt, "encrypt", "ENCRYPT", "encrypt the sessions in cookies, so that visitors can't read them")
+	f.set.Func("chunks", fmt.Sprintf("into how many cookies a large session may be split, a `number` from 1 to %d (default 1)", maxChunks), c.setChunks)
+	f.variables["chunks"] = "CHUNKS"
+	f.Text(&c.revoke, "revoke", "REVOKE", "off", "`where` it is noted which sessions were ended, so that copies of their cookies are refused:\noff, memory (of this process)"+revokeMore)
 	return f
 }
 
@@ -49,6 +68,12 @@ func NewFlags(program string) *Flags {
 // environment variable.
 func (f *Flags) Text(value *string, name, variable, standard, usage string) {
 	f.set.StringVar(value, name, standard, usage)
+	f.variables[name] = variable
+}
+
+// Switch adds a flag that is off unless it is given.
+func (f *Flags) Switch(value *bool, name, variable, usage string) {
+	f.set.BoolVar(value, name, false, usage)
 	f.variables[name] = variable
 }
 
@@ -91,6 +116,9 @@ func (c Config) check(secureGiven bool) (Config, error) {
 	if c.key != "" && c.djangoKey != "" {
 		return c, Usagef("-key and -django-key (SESSION_KEY and DJANGO_SECRET_KEY) exclude each other: one key signs")
 	}
+	if c.encrypt && c.djangoKey != "" {
+		return c, Usagef("-encrypt and -django-key exclude each other: Django can't read encrypted sessions")
+	}
 	return c, nil
 }
 
@@ -102,6 +130,18 @@ func (c *Config) setMaxAge(text string) (err error) {
 	if c.maxAge, err = time.ParseDuration(text); err != nil {
 		return errors.New("want seconds, or a duration such as 30m")
 	}
+	return nil
+}
+
+// maxChunks is the most that [cookiestore.WithChunks] takes.
+const maxChunks = 8
+
+func (c *Config) setChunks(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxChunks {
+		return fmt.Errorf("want a number from 1 to %d", maxChunks)
+	}
+	c.chunks = n
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"flag"
 	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,10 +38,14 @@ func TestFlags(t *testing.T) {
 		{"an empty host is not, so Secure is on", []string{"-addr", ":8080"}, nil, func(c *Config) { c.addr, c.secure = ":8080", true }},
 		{"Secure is on elsewhere", []string{"-addr", "10.0.0.1:80"}, nil, func(c *Config) { c.addr, c.secure = "10.0.0.1:80", true }},
 		{"Secure can be switched off elsewhere", []string{"-addr", ":80", "-secure=false"}, nil, func(c *Config) { c.addr = ":80" }},
+		{"a session may be encrypted, split, and ended", []string{"-encrypt", "-chunks", "3", "-revoke", "memory"}, nil,
+			func(c *Config) { c.encrypt, c.chunks, c.revoke = true, 3, "memory" }},
+		{"by environment variables, too", nil, map[string]string{"ENCRYPT": "1", "CHUNKS": "8", "REVOKE": "memory"},
+			func(c *Config) { c.encrypt, c.chunks, c.revoke = true, 8, "memory" }},
 		{"Secure can be switched on for loopback", []string{"-secure"}, nil, func(c *Config) { c.secure = true }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want := Config{addr: "127.0.0.1:8080", name: "sessionid", maxAge: 14 * 24 * time.Hour}
+			want := Config{addr: "127.0.0.1:8080", name: "sessionid", maxAge: 14 * 24 * time.Hour, chunks: 1, revoke: "off"}
 			test.want(&want)
 			got, err := NewFlags("test").Parse(test.args, func(name string) string { return test.environment[name] }, io.Discard)
 			require.NoError(t, err)
@@ -68,6 +71,11 @@ func TestRefusedFlags(t *testing.T) {
 		{"a short key", []string{"-key", sitetest.HexKey[2:]}, "-key: the key has 31 bytes, and must have at least 32"},
 		{"a key in no encoding", []string{"-key", "?" + sitetest.HexKey}, "-key: the key is neither hex nor base64"},
 		{"a short old key", []string{"-key", sitetest.HexKey, "-old-keys", sitetest.HexKey + "," + sitetest.HexKey[2:]}, "-old-keys: key 2 of the list has 31 bytes"},
+		{"no chunk", []string{"-chunks", "0"}, "want a number from 1 to 8"},
+		{"too many chunks", []string{"-chunks", "9"}, "want a number from 1 to 8"},
+		{"chunks that are not a number", []string{"-chunks", "some"}, "want a number from 1 to 8"},
+		{"encryption that Django can't read", []string{"-encrypt", "-django-key", "x"}, "-encrypt and -django-key exclude each other"},
+		{"revocations that are elsewhere", []string{"-revoke", "redis://user:" + sitetest.HexKey + "@127.0.0.1"}, "-revoke is neither off nor memory: a database and Redis are for go run ./example/databases"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := NewFlags("test").Parse(test.args, noEnvironment, io.Discard)
@@ -98,6 +106,7 @@ func TestHelpNamesEachFlagAndItsVariable(t *testing.T) {
 	for name, variable := range map[string]string{
 		"addr": "ADDR", "key": "SESSION_KEY", "old-keys": "SESSION_OLD_KEYS", "django-key": "DJANGO_SECRET_KEY",
 		"name": "COOKIE_NAME", "max-age": "SESSION_MAX_AGE", "secure": "COOKIE_SECURE", "own": "OWN",
+		"encrypt": "ENCRYPT", "chunks": "CHUNKS", "revoke": "REVOKE",
 	} {
 		assert.Regexp(t, `(?m)^  -`+name+`\b.*\$`+variable+`$`, out.String())
 	}
@@ -114,24 +123,5 @@ func TestKeysAreReadInHexOrAnyBase64(t *testing.T) {
 		got, err := decodeKey("-key", text)
 		require.NoError(t, err, name)
 		assert.Equal(t, key, got, name)
-	}
-}
-
-func TestOldKeysAreSeparatedByCommasOrLines(t *testing.T) {
-	other := strings.Repeat("ab", 32)
-	for name, args := range map[string][]string{
-		"the package's own keys, commas":          {"-key", other, "-old-keys", sitetest.HexKey + ", " + other},
-		"the package's own keys, lines and comma": {"-key", other, "-old-keys", sitetest.HexKey + ",\r\n" + other + "\n"},
-		"Django's keys, comma":                    {"-django-key", "x", "-old-keys", "one , two"},
-		"Django's keys, lines":                    {"-django-key", "x", "-old-keys", "one\r\ntwo\n"},
-	} {
-		c, err := NewFlags("test").Parse(args, noEnvironment, io.Discard)
-		require.NoError(t, err, name)
-		_, old, err := c.Keys()
-		require.NoError(t, err, name)
-		require.Len(t, old, 2, name)
-		if c.djangoKey != "" {
-			require.Equal(t, [][]byte{[]byte("one"), []byte("two")}, old, name)
-		}
 	}
 }

@@ -19,13 +19,41 @@ type forgery struct {
 	Name                          string
 	Payload, Timestamp, Signature string // Payload is JSON, not encoded
 
-	// Value takes the place of the three where they can't be edited: it is the key
-	// of a row.
-	Value string
-	Whole bool
+	// Values take the place of the three where they can't be edited: that of each
+	// cookie.
+	Values []string
+	Whole  bool
 
-	encoded string // the payload of the visitor's own cookie
+	// Of the visitor's own cookies:
+	encoded string // the payload
+	kind    kind
 }
+
+// A kind of session, as its cookies show it.
+type kind string
+
+const (
+	inRow     kind = "row" // the cookie leads to a row
+	encrypted kind = "encrypted"
+	inChunks  kind = "chunks"
+	signed    kind = "signed"
+)
+
+// A field is a cookie in the editor.
+type field struct {
+	Part, Name, Value string // Part is what a verdict calls it
+}
+
+// Fields are the cookies, each to be edited as a whole.
+func (f forgery) Fields() (all []field) {
+	for place, value := range f.Values {
+		all = append(all, field{chunkName("value", place), chunkName(f.Name, place), value})
+	}
+	return all
+}
+
+// Kind is for the template.
+func (f forgery) Kind() string { return string(f.kind) }
 
 // forgePage is what the page with the editor shows.
 type forgePage struct {
@@ -44,7 +72,8 @@ type verdict struct {
 	Payload   string   `json:"payload"` // encoded
 	Timestamp string   `json:"timestamp"`
 	Signature string   `json:"signature"`
-	Value     string   `json:"value"` // in place of the three
+	Value     string   `json:"value"`  // in place of the three
+	Values    []string `json:"values"` // of each cookie, if there are several
 	Size      int      `json:"size"`
 	Changed   []string `json:"changed"` // parts that are not the visitor's own
 }
@@ -60,7 +89,7 @@ func (s *site) showForge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if original == nil {
-		render(w, r, "forge.html", forgePage{CanUndo: s.kept(r) != ""})
+		render(w, r, "forge.html", forgePage{CanUndo: s.canUndo(r)})
 		return
 	}
 	s.showForgery(w, r, *original, original)
@@ -80,8 +109,8 @@ func (s *site) forge(w http.ResponseWriter, r *http.Request) {
 	case op == "send":
 		s.send(w, r, f, original)
 		return
-	case !slices.Contains([]string{"payload", "timestamp", "signature", "name", "value"}, op):
-		badField(w, r, "op", "%q is none of check, send, payload, timestamp, signature, name, value", op)
+	case !slices.Contains([]string{"payload", "timestamp", "signature", "name", "value", "missing"}, op):
+		badField(w, r, "op", "%q is none of check, send, payload, timestamp, signature, name, value, missing", op)
 		return
 	case original == nil:
 		http.Redirect(w, r, "/forge", http.StatusSeeOther)
@@ -98,7 +127,7 @@ func (s *site) showForgery(w http.ResponseWriter, r *http.Request, f forgery, or
 		notSaved(w, r, err)
 		return
 	}
-	render(w, r, "forge.html", forgePage{forgery: f, Verdict: v, Original: true, CanUndo: s.kept(r) != ""})
+	render(w, r, "forge.html", forgePage{forgery: f, Verdict: v, Original: true, CanUndo: s.canUndo(r)})
 }
 
 // judge is the verdict as JSON, for the page that asks while the visitor types.
@@ -114,31 +143,51 @@ func (s *site) judge(w http.ResponseWriter, r *http.Request) {
 	notSaved(w, r, err)
 }
 
-// original returns the visitor's own cookie, or nil if it is not that of a session.
+// original returns the visitor's own cookies, or nil if they are not those of a session.
 func (s *site) original(r *http.Request) (*forgery, error) {
-	cookie, err := r.Cookie(s.config.name)
-	if err != nil {
+	sent := s.sent(r, s.config.name)
+	if len(sent.Values) == 0 {
 		return nil, nil
 	}
-	a, err := s.takeApart(r.Context(), cookie.Name, cookie.Value)
+	a, err := s.takeApart(r.Context(), sent)
 	if err != nil || !a.Accepted() {
 		return nil, err
 	}
-	if a.InRow || a.Signature == "" {
-		return &forgery{Name: a.Name, Value: a.Cookie, Whole: true}, nil
+	f := forgery{Name: a.Name, kind: a.kind()}
+	if f.kind != signed {
+		f.Values, f.Whole = a.Values, true
+		return &f, nil
 	}
-	return &forgery{Name: a.Name, Payload: a.JSON, Timestamp: a.Timestamp, Signature: a.Signature, encoded: a.Payload}, nil
+	f.Payload, f.Timestamp, f.Signature, f.encoded = a.JSON, a.Timestamp, a.Signature, a.Payload
+	return &f, nil
+}
+
+// kind is how a session is to be forged.
+func (a *anatomy) kind() kind {
+	switch {
+	case a.InRow:
+		return inRow
+	case len(a.Values) > 1:
+		return inChunks
+	case a.Sealed != nil:
+		return encrypted
+	}
+	return signed
 }
 
 // posted returns the forgery in a form. The store decides which fields it has.
 func (s *site) posted(r *http.Request) forgery {
-	_, whole := r.PostForm["value"]
+	values, whole := r.PostForm["value"]
+	values = slices.Clone(values[:min(len(values), s.config.chunks)])
+	for i := range values {
+		values[i] = strings.TrimSpace(values[i])
+	}
 	return forgery{
 		Name:      cmp.Or(r.PostFormValue("name"), s.config.name),
 		Payload:   r.PostFormValue("payload"),
 		Timestamp: strings.TrimSpace(r.PostFormValue("timestamp")),
 		Signature: strings.TrimSpace(r.PostFormValue("signature")),
-		Value:     strings.TrimSpace(r.PostFormValue("value")),
+		Values:    values,
 		Whole:     whole,
 	}
 }
@@ -155,7 +204,14 @@ func (f forgery) with(part string) forgery {
 	case "name":
 		f.Name = "admin_" + strings.TrimPrefix(strings.TrimPrefix(f.Name, "__Host-"), "__Secure-")
 	case "value":
-		f.Value = otherCharacter(f.Value)
+		if len(f.Values) > 0 {
+			f.Values = append([]string{otherCharacter(f.Values[0])}, f.Values[1:]...)
+		}
+	case "missing":
+		f.Values = slices.Clone(f.Values)
+		if last := len(f.Values) - 1; last > 0 {
+			f.Values[last] = ""
+		}
 	}
 	return f
 }
@@ -184,12 +240,12 @@ func (f forgery) encode(original *forgery) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-// value is the value of the forged cookie.
-func (f forgery) value(original *forgery) string {
+// cookies are the forged cookies.
+func (f forgery) cookies(original *forgery) cookieSet {
 	if f.Whole {
-		return f.Value
+		return cookieSet{f.Name, f.Values}
 	}
-	return f.encode(original) + ":" + f.Timestamp + ":" + f.Signature
+	return cookieSet{f.Name, []string{f.encode(original) + ":" + f.Timestamp + ":" + f.Signature}}
 }
 
 // compact takes the blanks out of JSON. What isn't JSON stays as it is.
@@ -203,22 +259,29 @@ func compact(text string) string {
 
 // verdict asks the running store. The error is that of a store that failed.
 func (s *site) verdict(ctx context.Context, f forgery, original *forgery) (verdict, error) {
-	value := f.value(original)
-	v := verdict{Name: f.Name, Size: len(f.Name) + len(value), Changed: f.changes(original)}
+	cookies := f.cookies(original)
+	v := verdict{Name: f.Name, Size: len(f.Name), Changed: f.changes(original)}
+	if n := cookies.Size(); n > 0 {
+		v.Size = n
+	}
 	if f.Whole {
-		v.Value = value
+		v.Values = f.Values
+		v.Value = strings.Join(f.Values[:min(len(f.Values), 1)], "")
 	} else {
 		v.Payload, v.Timestamp, v.Signature = f.encode(original), f.Timestamp, f.Signature
 	}
-	refused, err := s.refusal(ctx, f.Name, value)
+	refused, err := s.refusal(ctx, cookies)
 	switch {
 	case err != nil:
 		return verdict{}, err
 	case refused != "":
 		v.Says = "Refused: " + refused + "."
-		v.Why = why(v.Changed)
+		v.Why = why(original, v.Changed)
 	default:
 		v.Accepted, v.Says, v.Why = true, "Accepted.", "This is your own cookie, byte for byte."
+		if original != nil && original.kind == inChunks {
+			v.Why = "These are your own cookies, byte for byte."
+		}
 		if len(v.Changed) > 0 {
 			v.Why = "What you changed is not signed on this site."
 		}
@@ -226,15 +289,18 @@ func (s *site) verdict(ctx context.Context, f forgery, original *forgery) (verdi
 	return v, nil
 }
 
-// refusal is why a cookie would be refused, or "".
-func (s *site) refusal(ctx context.Context, name, value string) (string, error) {
-	if err := (&http.Cookie{Name: name, Value: value}).Valid(); err != nil {
+// refusal is why cookies would be refused, or "".
+func (s *site) refusal(ctx context.Context, cookies cookieSet) (string, error) {
+	if err := cookies.valid(); err != nil {
 		return "no cookie can look like this (" + strings.TrimPrefix(err.Error(), "http: ") + ")", nil
 	}
-	if _, err := s.manager(name, s.logger); err != nil {
+	if _, err := s.manager(cookies.Name, s.logger); err != nil {
 		return strings.TrimPrefix(err.Error(), "cookiestore: "), nil
 	}
-	session, err := s.load(ctx, name, value)
+	if n := cookies.tooLarge(); n > 0 {
+		return fmt.Sprintf("too large: the cookie has %d bytes, and browsers keep %d", n, cookiestore.MaxCookieSize), nil
+	}
+	session, err := s.load(ctx, cookies)
 	switch {
 	case err != nil:
 		return "", err
@@ -252,143 +318,64 @@ func (f forgery) changes(original *forgery) []string {
 	if original == nil {
 		return changed
 	}
-	for _, part := range []struct{ name, is, was string }{
-		{"name", f.Name, original.Name},
-		{"payload", f.encode(original), original.encoded},
-		{"timestamp", f.Timestamp, original.Timestamp},
-		{"signature", f.Signature, original.Signature},
-		{"value", f.Value, original.Value},
-	} {
-		if part.is != part.was && f.Whole == (part.name == "value") {
+	type part struct{ name, is, was string }
+	parts := []part{{"name", f.Name, original.Name}}
+	if f.Whole {
+		for place := range max(len(f.Values), len(original.Values)) {
+			parts = append(parts, part{chunkName("value", place), at(f.Values, place), at(original.Values, place)})
+		}
+	} else {
+		parts = append(parts,
+			part{"payload", f.encode(original), original.encoded},
+			part{"timestamp", f.Timestamp, original.Timestamp},
+			part{"signature", f.Signature, original.Signature})
+	}
+	for _, part := range parts {
+		if part.is != part.was {
 			changed = append(changed, part.name)
 		}
 	}
 	return changed
 }
 
-// why explains a refusal by the parts that were changed.
-func why(changed []string) string {
-	reasons := map[string]string{
+// at returns the value at a place, or "" where there is none.
+func at(values []string, place int) string {
+	if place >= len(values) {
+		return ""
+	}
+	return values[place]
+}
+
+// reasons are why a forgery is refused, by the part that was changed. What is not there
+// for a kind is as for a signed cookie.
+var reasons = map[kind]map[string]string{
+	signed: {
 		"name":      "The name is signed too: a cookie made for one name is worthless under another.",
 		"payload":   "The signature was made for another payload.",
 		"timestamp": "The time is signed too, so nobody can make a session last longer.",
 		"signature": "Only the site's signing key makes the right signature.",
-		"value":     "A session key has 32 random characters, so nobody can guess one.",
-	}
+		"value":     "Only the site's signing key makes a value with the right signature.",
+	},
+	inRow:    {"value": "A session key has 32 random characters, so nobody can guess one."},
+	inChunks: {"value": "One signature covers all chunks together, so each must be whole and in its place."},
+	encrypted: {
+		"name":  "The name is part of what makes the key: a cookie encrypted for one name is worthless under another.",
+		"value": "Every bit is covered by the tag at the end, and only the site's key makes the right one.",
+	},
+}
+
+// why explains a refusal by the parts that were changed.
+func why(original *forgery, changed []string) string {
 	var said []string
 	for _, part := range changed {
-		said = append(said, reasons[part])
+		part, _, _ = strings.Cut(part, "-")
+		reason := cmp.Or(reasons[original.kind][part], reasons[signed][part])
+		if !slices.Contains(said, reason) {
+			said = append(said, reason)
+		}
 	}
 	if len(said) == 0 {
 		return "It is not the cookie of a session on this site."
 	}
 	return strings.Join(said, " ")
-}
-
-// send makes the forgery the visitor's cookie, and keeps the visitor's own for the
-// way back.
-func (s *site) send(w http.ResponseWriter, r *http.Request, f forgery, original *forgery) {
-	value := f.value(original)
-	forged := s.newCookie(f.Name, value)
-	if err := forged.Valid(); err != nil {
-		fail(w, r, http.StatusBadRequest, "No cookie can look like this: "+strings.TrimPrefix(err.Error(), "http: ")+".")
-		return
-	}
-	if size := len(f.Name) + len(value); size > cookiestore.MaxCookieSize {
-		fail(w, r, http.StatusBadRequest, fmt.Sprintf("The cookie would have %d bytes, and browsers drop what has over %d.", size, cookiestore.MaxCookieSize))
-		return
-	}
-	if original != nil {
-		own, err := r.Cookie(s.config.name)
-		if err == nil {
-			http.SetCookie(w, s.newCookie(s.keptName(), own.Value))
-		}
-	}
-	http.SetCookie(w, forged)
-	to := "/forge/sent"
-	if f.Name != s.config.name {
-		to += "?name=" + f.Name // of characters that need no escaping: it is a token
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-}
-
-// sentPage is what became of a forgery.
-type sentPage struct {
-	Name, Value string // as the browser sent it
-	Refused     string
-	Own         bool // it has the name of the session's cookie
-	CanUndo     bool
-
-	Payload, Timestamp, Signature string // of the value
-}
-
-// showSent shows what the site makes of the cookie that the visitor has sent.
-func (s *site) showSent(w http.ResponseWriter, r *http.Request) {
-	session := cookiestore.FromContext(r.Context())
-	p := sentPage{Name: cmp.Or(r.FormValue("name"), s.config.name), CanUndo: s.kept(r) != ""}
-	if p.Own = p.Name == s.config.name; !p.Own {
-		other, err := s.manager(p.Name, s.logger)
-		if err != nil {
-			badField(w, r, "name", "%v", err)
-			return
-		}
-		if session, err = other.Load(r.Context(), r.Header["Cookie"]...); err != nil {
-			notSaved(w, r, err)
-			return
-		}
-	}
-	if c, err := r.Cookie(p.Name); err == nil {
-		p.Value = c.Value
-		p.Payload, p.Timestamp, p.Signature = split(c.Value)
-	}
-	if err := session.Refused(); err != nil {
-		p.Refused = reason(err)
-	}
-	render(w, r, "sent.html", p)
-}
-
-// restore gives the visitor the cookie back that send has kept.
-func (s *site) restore(w http.ResponseWriter, r *http.Request) {
-	gone := func(name string) {
-		c := s.newCookie(name, "")
-		c.MaxAge = -1
-		http.SetCookie(w, c)
-	}
-	if name := r.PostFormValue("name"); name != "" && name != s.config.name {
-		gone(name)
-	}
-	if value := s.kept(r); value != "" {
-		session, err := s.load(r.Context(), s.config.name, value)
-		if err != nil {
-			notSaved(w, r, err)
-			return
-		}
-		own := s.newCookie(s.config.name, value)
-		own.MaxAge = remainingAt(session.EndsAt(), s.now()).Whole()
-		if session.ExpiresAtBrowserClose() {
-			own.MaxAge = 0
-		}
-		http.SetCookie(w, own)
-		gone(s.keptName())
-	}
-	http.Redirect(w, r, "/forge", http.StatusSeeOther)
-}
-
-// keptName is the name of the cookie in which the visitor's own waits.
-func (s *site) keptName() string { return s.config.name + "-kept" }
-
-func (s *site) kept(r *http.Request) string {
-	c, err := r.Cookie(s.keptName())
-	if err != nil {
-		return ""
-	}
-	return c.Value
-}
-
-// newCookie returns a cookie with the attributes of the session's, for ten minutes.
-func (s *site) newCookie(name, value string) *http.Cookie {
-	return &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: 600,
-		HttpOnly: true, Secure: s.config.secure, SameSite: http.SameSiteLaxMode,
-	}
 }

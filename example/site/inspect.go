@@ -14,42 +14,49 @@ import (
 	"example.com/cookiestore"
 )
 
-// anatomy is a session taken apart, for a human to read: the signed value that
-// is in the cookie, or in the row of a database that the cookie is the key of.
+// anatomy is a session taken apart, for a human to read: the value that is in one or
+// several cookies, or in the row of a database that the cookie leads to.
 type anatomy struct {
-	Name, Cookie string
-	Size, Limit  int // of the cookie
+	cookieSet
+	Limit int // of a cookie's size
+	Most  int // cookies
 
 	InRow bool
 	Row   Row
 	NoRow string // why there is none; what follows is then empty
 
-	Signed                        string
-	Payload, Timestamp, Signature string // Payload is all of it where the form is another
+	Value                         string  // of the session
+	Payload, Timestamp, Signature string  // Payload is all of it where the form is another
+	Sealed                        *sealed // in place of the three, if the value is encrypted
 
-	Refused string // why the signature doesn't count; what follows is then empty
-	Over    string // why the session doesn't count, though the signature does
+	Refused string // why the value doesn't verify; what follows is then empty
+	Over    string // why the session doesn't count, though the value verifies
 
 	Compressed   bool
 	JSON         string
 	SignedAt     time.Time
-	OldKey       bool // a fallback key signed it
+	OldKey       bool // a fallback key made it
 	EndsAt       time.Time
 	BrowserClose bool // the browser forgets it before that, when it is closed
 	Left         remaining
+	ID           string // by which the session can be ended, where this site does that
+	StartedAt    time.Time
 }
+
+// Cookie is the value of the cookie, if there is one alone.
+func (a *anatomy) Cookie() string { return strings.Join(a.Values, "") }
 
 // Accepted reports whether the value is that of a session.
 func (a *anatomy) Accepted() bool { return a.NoRow == "" && a.Refused == "" && a.Over == "" }
 
-// inspect shows the cookie that the visitor sent, and what the store makes of it.
+// inspect shows the cookies that the visitor sent, and what the store makes of them.
 func (s *site) inspect(w http.ResponseWriter, r *http.Request) {
-	cookie, err := r.Cookie(s.config.name)
-	if err != nil {
+	sent := s.sent(r, s.config.name)
+	if len(sent.Values) == 0 {
 		render(w, r, "inspect.html", nil)
 		return
 	}
-	a, err := s.takeApart(r.Context(), cookie.Name, cookie.Value)
+	a, err := s.takeApart(r.Context(), sent)
 	if err != nil {
 		slog.ErrorContext(r.Context(), "session can't be shown", "error", err)
 		notSaved(w, r, err)
@@ -58,70 +65,89 @@ func (s *site) inspect(w http.ResponseWriter, r *http.Request) {
 	render(w, r, "inspect.html", a)
 }
 
-// takeApart verifies the value of a cookie and says what is in it. The error is that
-// of a store that failed, which says nothing about the value.
-func (s *site) takeApart(ctx context.Context, name, value string) (*anatomy, error) {
+// takeApart verifies the cookies of a session and says what is in them. The error is
+// that of a store that failed, which says nothing about the cookies.
+func (s *site) takeApart(ctx context.Context, cookies cookieSet) (*anatomy, error) {
 	a := &anatomy{
-		Name:   name,
-		Cookie: value,
-		Size:   len(name) + len(value),
-		Limit:  cookiestore.MaxCookieSize,
-		Signed: value,
+		cookieSet: cookies,
+		Limit:     cookiestore.MaxCookieSize,
+		Most:      s.config.chunks,
+		Value:     cookies.whole(),
 	}
-	if s.backend.Row != nil {
-		if err := a.readRow(ctx, s.backend.Row); err != nil || a.NoRow != "" {
+	key, inRow := s.backend.rowKey(a.Value)
+	if inRow {
+		if err := a.readRow(ctx, s.backend.Row, key); err != nil || a.NoRow != "" {
 			return a, err
 		}
 	}
-	a.Payload, a.Timestamp, a.Signature = split(a.Signed)
-	record, err := s.backend.Store.Load(ctx, name, value)
-	if cookiestore.IsRefused(err) {
-		// Anybody may have put anything in it, so it is not even decoded.
-		a.Refused = reason(err)
-		return a, nil
+	if v, ok := takeSealed(a.Value); ok && s.config.encrypt && !inRow {
+		a.Sealed = &v
+	} else {
+		a.Payload, a.Timestamp, a.Signature = split(a.Value)
 	}
+	session, err := s.load(ctx, cookies)
 	if err != nil {
+		return nil, err
+	}
+	content, err := s.open(ctx, a)
+	switch {
+	case cookiestore.IsRefused(err):
+		// Anybody may have put anything in it, so it is not even decoded. Of a chunk
+		// that is missing the middleware knows more.
+		a.Refused = reason(err)
+		if session.Refused() != nil {
+			a.Refused = reason(session.Refused())
+		}
+		return a, nil
+	case err != nil:
 		return nil, err
 	}
 	a.Compressed = strings.HasPrefix(a.Payload, ".")
-	a.JSON = indent(record.Data)
-	a.SignedAt = record.Saved.UTC()
-	a.OldKey = record.Resave && a.Signature != "" // or its form is that before Django 3.1
-	return a, s.judgeAge(ctx, a)
+	a.JSON = indent(content.data)
+	a.SignedAt = content.at.UTC()
+	a.OldKey = content.oldKey
+	a.judge(session, s.now())
+	return a, nil
 }
 
-// judgeAge says when the session of a value that verifies ends, or why it has ended.
-func (s *site) judgeAge(ctx context.Context, a *anatomy) error {
-	session, err := s.load(ctx, a.Name, a.Cookie)
-	if err != nil {
-		return err
+// open verifies the value and says what is in it.
+func (s *site) open(ctx context.Context, a *anatomy) (opened, error) {
+	if !a.InRow {
+		return s.backend.open(a.Name, a.Value)
 	}
+	record, err := s.backend.Store.Load(ctx, a.Name, a.Cookie())
+	oldKey := record.Resave && a.Signature != "" // or its form is that before Django 3.1
+	return opened{record.Data, record.Saved, oldKey}, err
+}
+
+// judge says when the session of a value that verifies ends, or why it has ended.
+func (a *anatomy) judge(session *cookiestore.Session, now time.Time) {
 	if err := session.Refused(); err != nil {
 		a.Over = reason(err)
-		return nil
+		return
 	}
 	a.EndsAt = session.EndsAt().UTC()
 	a.BrowserClose = session.ExpiresAtBrowserClose()
-	a.Left = remainingAt(a.EndsAt, s.now())
-	return nil
+	a.Left = remainingAt(a.EndsAt, now)
+	a.ID, a.StartedAt = session.ID(), session.StartedAt().UTC()
 }
 
-// load returns the session of a cookie's value as the middleware would, and logs
-// nothing. The error is that of a store that failed, or of a name that can't be one.
-func (s *site) load(ctx context.Context, name, value string) (*cookiestore.Session, error) {
-	manager, err := s.manager(name, slog.New(slog.DiscardHandler))
+// load returns the session of cookies as the middleware would, and logs nothing. The
+// error is that of a store that failed, or of a name that can't be one.
+func (s *site) load(ctx context.Context, cookies cookieSet) (*cookiestore.Session, error) {
+	manager, err := s.manager(cookies.Name, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	return manager.Load(ctx, name+"="+value)
+	return manager.Load(ctx, cookies.field())
 }
 
-// readRow finds the row of the cookie. The error is that of a database that
+// readRow finds the row of a key. The error is that of a database that
 // failed, which says nothing about the cookie.
-func (a *anatomy) readRow(ctx context.Context, rowOf RowReader) (err error) {
+func (a *anatomy) readRow(ctx context.Context, rowOf RowReader, key string) (err error) {
 	a.InRow = true
-	a.Row, err = rowOf(ctx, a.Cookie)
-	a.Signed = a.Row.SessionData
+	a.Row, err = rowOf(ctx, key)
+	a.Value = a.Row.SessionData
 	switch {
 	case errors.Is(err, cookiestore.ErrNoSession):
 		a.NoRow = "no row has this key"

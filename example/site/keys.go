@@ -7,23 +7,6 @@ import (
 	"example.com/cookiestore"
 )
 
-// CookieStore returns the backend that keeps the whole session in the cookie.
-func (c Config) CookieStore() (Backend, error) {
-	key, old, err := c.Keys()
-	if err != nil {
-		return Backend{}, err
-	}
-	options := []cookiestore.StoreOption{cookiestore.WithFallbackKeys(old...)}
-	if c.djangoKey != "" {
-		options = append(options, cookiestore.WithDjango())
-	}
-	store, err := cookiestore.New(key, options...)
-	if err != nil {
-		return Backend{}, UsageError{Err: err}
-	}
-	return Backend{Name: "cookie", Store: store}, nil
-}
-
 // Keys returns the key that signs, and the older ones that are accepted. Where no
 // flag names a key, the one that signs is random, and another at each call.
 func (c Config) Keys() (key []byte, old [][]byte, err error) {

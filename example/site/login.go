@@ -57,9 +57,3 @@ func logout(w http.ResponseWriter, r *http.Request) {
 	cookiestore.FromContext(r.Context()).Flush()
 	render(w, r, "logout.html", nil)
 }
-
-// logoutEverywhere would end all sessions of the user, on every device. That takes
-// a list of revoked sessions, and this site keeps none.
-func logoutEverywhere(w http.ResponseWriter, r *http.Request) {
-	render(w, r, "logout-everywhere.html", nil)
-}

@@ -17,7 +17,7 @@ var (
 	//go:embed templates static
 	files embed.FS
 
-	//go:embed visits.go login.go car.go flash.go expire.go rotate.go
+	//go:embed visits.go login.go car.go flash.go expire.go rotate.go encryption.go large.go everywhere.go
 	sources embed.FS
 
 	pages = parsePages()
@@ -40,13 +40,16 @@ var story = []route{
 	{"/flash", "Flash", "Say it once", "A message that survives one redirect and is then gone."},
 	{"/set-session?name=Ankit", "Expire", "Expire", "A session that lasts thirty seconds, enforced by the server."},
 	{"/forge", "Forge", "Forge it", "Edit your own cookie, send it, and watch it being refused."},
+	{"/encryption", "Encrypt", "Encryption", "A session that its visitor can't read."},
 	{"/rotate", "Rotate", "Rotate the key", "A new signing key, and nobody is signed out."},
+	{"/large", "Grow", "Large sessions", "A session too large for one cookie: split over several, or in a row."},
+	{"/everywhere", "Revoke", "Sign out everywhere", "All sessions of a user end at once, on every device."},
 	{"/stores", "Compare", "Cookie or database", "The same session in both, counted in bytes."},
 }
 
 // tools show what is behind the pages.
 var tools = []route{
-	{"/inspect", "Inspect", "Inspect", "Your session taken apart: payload, timestamp, signature, size."},
+	{"/inspect", "Inspect", "Inspect", "Your session taken apart: what is in the cookie, its size, its end."},
 	{"/api", "API", "The whole API", "Every operation, with what it changed."},
 	{"/account", "", "Account", "A page for visitors who are signed in."},
 	{"/get-session", "", "Get", "Greets the name that Expire has set, while it lasts."},
@@ -56,9 +59,6 @@ var tools = []route{
 
 // upcoming have no pages yet.
 var upcoming = []route{
-	{"", "", "Encryption", "A session that its visitor can't read."},
-	{"", "", "Chunks", "A session too large for one cookie, split over several."},
-	{"", "", "Sign out everywhere", "Ending all sessions of a user at once, on every device."},
 	{"", "", "Device binding", "A cookie that is worthless on another device."},
 }
 
@@ -127,28 +127,39 @@ func (p *page) write(w http.ResponseWriter, status int, name string) {
 	_, _ = out.WriteTo(w) // fails where the visitor has gone
 }
 
-// Cookie takes apart the session cookie that the visitor has once the page is there,
+// Cookie takes apart the session's cookies that the visitor has once the page is there,
 // or is nil without one.
 func (p *page) Cookie() (*anatomy, error) {
-	s := visitOf(p.r.Context()).site
-	value := ""
-	if c, err := p.r.Cookie(s.config.name); err == nil {
-		value = c.Value
-	}
+	s := p.site()
+	jar := jarOf(p.r)
 	for _, set := range p.Trace.SetCookie {
-		if c, err := http.ParseSetCookie(set); err == nil && c.Name == s.config.name {
-			value = c.Value
-			break
+		if c, err := http.ParseSetCookie(set); err == nil {
+			jar[c.Name] = c.Value // empty where it is deleted
 		}
 	}
-	if value == "" {
+	cookies := s.cookiesIn(jar, s.config.name)
+	if len(cookies.Values) == 0 {
 		return nil, nil
 	}
-	return s.takeApart(p.r.Context(), s.config.name, value)
+	return s.takeApart(p.r.Context(), cookies)
 }
 
-// InRow reports whether the cookie is only the key of a row.
-func (p *page) InRow() bool { return visitOf(p.r.Context()).site.backend.Row != nil }
+// CookieName is that of the session's cookie.
+func (p *page) CookieName() string { return p.site().config.name }
+
+func (p *page) site() *site { return visitOf(p.r.Context()).site }
+
+// InRow reports whether every cookie is only the key of a row.
+func (p *page) InRow() bool { return p.site().backend.cookies == nil }
+
+// Spills reports whether large sessions are in rows, and small ones in cookies.
+func (p *page) Spills() bool { return p.site().backend.spills() }
+
+// Encrypts reports whether the sessions in cookies are encrypted.
+func (p *page) Encrypts() bool { return p.site().config.encrypt }
+
+// Endings says how sessions end before they expire.
+func (p *page) Endings() endings { return p.site().endings(p.Session) }
 
 // EndsSoon is how long the session lasts, if that is too short to go unsaid and the
 // page itself doesn't say it.
@@ -165,7 +176,7 @@ func (p *page) EndsSoon() *remaining {
 
 // Left is how long the session that the visitor then has will last.
 func (p *page) Left() remaining {
-	return remainingAt(p.Session.EndsAt(), visitOf(p.r.Context()).site.now())
+	return remainingAt(p.Session.EndsAt(), p.site().now())
 }
 
 // Next is the page after this one in the story, or nil.

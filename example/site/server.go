@@ -16,25 +16,6 @@ import (
 	"example.com/cookiestore"
 )
 
-// A Backend is where the visitors' sessions are kept.
-type Backend struct {
-	Name  string // of the store, as /session.json and the log show it
-	Store cookiestore.Store
-	Row   RowReader // nil where the cookie holds the whole session
-}
-
-// A RowReader returns the row that a cookie's value leads to, for /inspect. Its
-// error is [cookiestore.ErrNoSession] or one that [cookiestore.IsRefused] reports
-// where there is none, and else that of the database.
-type RowReader func(ctx context.Context, value string) (Row, error)
-
-// A Row is a row of Django's table django_session.
-type Row struct {
-	SessionKey  string // the value of the visitor's cookie
-	SessionData string // signed
-	ExpireDate  time.Time
-}
-
 // Main runs a program with the command line's arguments and a context that SIGINT
 // and SIGTERM end. An error of run is printed and ends the process, with status 2
 // if it is a [UsageError] and 1 otherwise.
@@ -57,6 +38,9 @@ func Main(program string, run func(ctx context.Context, args []string) error) {
 func (c Config) Handler(backend Backend, now func() time.Time) (http.Handler, error) {
 	s := &site{config: c, backend: backend, now: now, logger: slog.New(visitLog{slog.Default().Handler()})}
 	var err error
+	if s.revocations, err = c.revocations(backend, now); err != nil {
+		return nil, err
+	}
 	if s.sessions, err = s.manager(c.name, s.logger); err != nil {
 		return nil, UsageError{Err: err}
 	}
@@ -65,14 +49,19 @@ func (c Config) Handler(backend Backend, now func() time.Time) (http.Handler, er
 
 // manager returns a Manager for the cookie of a name.
 func (s *site) manager(name string, logger *slog.Logger) (*cookiestore.Manager, error) {
-	return cookiestore.NewManager(s.backend.Store,
+	options := []cookiestore.Option{
 		cookiestore.WithName(name),
 		cookiestore.WithMaxAge(s.config.maxAge),
 		cookiestore.WithSecure(s.config.secure),
 		cookiestore.WithErrorHandler(notSaved),
 		cookiestore.WithLogger(logger),
 		cookiestore.WithClock(s.now),
-	)
+		cookiestore.WithChunks(s.config.chunks),
+	}
+	if s.revocations != nil {
+		options = append(options, cookiestore.WithRevocations(s.revocations, userKey))
+	}
+	return cookiestore.NewManager(s.backend.Store, options...)
 }
 
 // Serve serves the site until ctx ends, and then finishes the requests under way.
@@ -88,7 +77,7 @@ func (c Config) Serve(ctx context.Context, handler http.Handler, attributes ...s
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      15 * time.Second,
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    128 << 10, // eight chunks, and as many that /forge keeps
 	}
 	fmt.Fprintln(os.Stderr, invitation(listener.Addr(), c.secure))
 	if c.randomKey() {

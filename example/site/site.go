@@ -26,6 +26,8 @@ type site struct {
 	now      func() time.Time
 	sessions *cookiestore.Manager
 	logger   *slog.Logger
+
+	revocations cookiestore.Revocations // nil where sessions are not ended before they expire
 }
 
 // maxBody is far more than a cookie can hold, and enough for a row.
@@ -40,7 +42,11 @@ func (s *site) handler() http.Handler {
 		"POST /login":             login,
 		"GET /account":            account,
 		"POST /logout":            logout,
-		"POST /logout-everywhere": logoutEverywhere,
+		"POST /logout-everywhere": s.logoutEverywhere,
+		"GET /everywhere":         s.showEverywhere,
+		"GET /encryption":         s.encryption,
+		"GET /large":              s.showLarge,
+		"POST /large":             resize,
 		"GET /car":                showCar,
 		"POST /car":               changeCar,
 		"GET /flash":              showFlash,

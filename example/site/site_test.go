@@ -38,7 +38,19 @@ var cookies = sitetest.Place{Store: "cookie", Handler: func(t *testing.T, now fu
 	return handler
 }}
 
-func TestSite(t *testing.T) { sitetest.Run(t, cookies) }
+// TestSite runs the scenarios on each form that a session has in cookies.
+func TestSite(t *testing.T) {
+	for _, flags := range [][]string{
+		{},
+		{"-encrypt"},
+		{"-chunks", "3"},
+		{"-encrypt", "-chunks", "3"},
+		{"-revoke", "memory"},
+		{"-encrypt", "-chunks", "2", "-revoke", "memory"},
+	} {
+		t.Run("cookie "+strings.Join(flags, " "), func(t *testing.T) { sitetest.Run(t, cookies.With(flags...)) })
+	}
+}
 
 func TestSessionThatIsTooLargeIsNotSaved(t *testing.T) {
 	v := cookies.Visit(t)
@@ -134,6 +146,9 @@ func TestPagesShowTheCodeBehindThem(t *testing.T) {
 		{"/car", "changeWheels", "car.go"},
 		{"/flash", "addFlash", "flash.go"},
 		{"/rotate", "rotateKeys", "rotate.go"},
+		{"/encryption", "signAndEncrypt", "encryption.go"},
+		{"/large", "resize", "large.go"},
+		{"/everywhere", "endAllSessions", "everywhere.go"},
 		{"/get-session", "getSession", "expire.go"},
 		{"/set-session?name=x", "setSession", "expire.go"},
 	} {

@@ -3,8 +3,10 @@
 //	go run ./example/databases/screenshots -dir docs/images
 //
 // makes those of the documentation. With -all it takes every page, whole, at three
-// widths, in light and dark, to be looked at. The site's clock and key are fixed, so
-// that a picture changes only if the page does.
+// widths, in light and dark, to be looked at. The site's time and key are fixed, so
+// that a picture changes only if the page does. Flags of the site follow after --, as in
+//
+//	go run ./example/databases/screenshots -all -dir /tmp/pictures -- -encrypt -chunks 3
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore/example/databases/internal/chromium"
@@ -127,7 +130,7 @@ func takeAll(browser, dir string, l look, wanted func(page string) bool, take ch
 // serve serves the site until ctx ends.
 func serve(ctx context.Context) (base string, err error) {
 	key := "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-	config, err := site.NewFlags("screenshots").Parse([]string{"-key", key}, func(string) string { return "" }, io.Discard)
+	config, err := site.NewFlags("screenshots").Parse(append([]string{"-key", key}, flag.Args()...), func(string) string { return "" }, io.Discard)
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +139,11 @@ func serve(ctx context.Context) (base string, err error) {
 		return "", err
 	}
 	noon := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-	handler, err := config.Handler(backend, func() time.Time { return noon })
+	// A microsecond passes between any two looks at the clock, so that a session that begins
+	// after all were ended is later than that.
+	var looks atomic.Int64
+	now := func() time.Time { return noon.Add(time.Duration(looks.Add(1)) * time.Microsecond) }
+	handler, err := config.Handler(backend, now)
 	if err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ type verdict struct {
 	Says, Why                           string
 	Name, Payload, Timestamp, Signature string
 	Value                               string
+	Values                              []string
 	Size                                int
 	Changed                             []string
 }
@@ -26,7 +28,10 @@ type verdict struct {
 // editor returns the fields of the page's form.
 func (v *Visitor) editor() map[string]string {
 	v.Helper()
-	page := v.Get("/forge")
+	return v.fieldsOf(v.Get("/forge"))
+}
+
+func (v *Visitor) fieldsOf(page string) map[string]string {
 	fields := map[string]string{}
 	for _, input := range regexp.MustCompile(`<input name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		fields[input[1]] = html.UnescapeString(input[2])
@@ -59,7 +64,7 @@ func forgeryIsJudged(t *testing.T, on Place) {
 	v := on.Visit(t)
 	v.Post("/session", "op", "set", "key", "n", "value", "1.0")
 	fields := v.editor()
-	if on.Store != "cookie" {
+	if on.inRows() {
 		assert.Equal(t, map[string]string{"value": v.Cookie()}, fields)
 		own := v.verdict(with(fields)...)
 		assert.True(t, own.Accepted)
@@ -71,7 +76,39 @@ func forgeryIsJudged(t *testing.T, on Place) {
 		assert.Contains(t, v.verdict("value", "?").Says, "Refused: ")
 		return
 	}
+	if on.has("-encrypt") {
+		own := v.Cookie()
+		assert.Equal(t, map[string]string{"name": "sessionid", "value": own}, fields)
+		for _, test := range []struct {
+			name, value, cookie, why string
+			changed                  []string
+		}{
+			{"nothing is changed", own, "sessionid", "byte for byte", []string{}},
+			{"the version", "B" + own[1:], "sessionid", "Every bit is covered", []string{"value"}},
+			{"the random bytes", own[:9] + flipped(own[9:10]) + own[10:], "sessionid", "Every bit is covered", []string{"value"}},
+			{"the ciphertext", own[:50] + flipped(own[50:51]) + own[51:], "sessionid", "Every bit is covered", []string{"value"}},
+			{"the end is missing", own[:len(own)-4], "sessionid", "Every bit is covered", []string{"value"}},
+			{"another name", own, "admin", "encrypted for one name is worthless under another", []string{"name"}},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				got := v.verdict("value", test.value, "name", test.cookie)
+				assert.Equal(t, len(test.changed) == 0, got.Accepted, got.Says)
+				assert.Contains(t, got.Why, test.why)
+				assert.Equal(t, test.changed, got.Changed)
+				assert.Equal(t, []string{test.value}, got.Values)
+				assert.Equal(t, len(test.cookie+test.value), got.Size)
+			})
+		}
+		assert.Contains(t, v.Get("/forge"), "Your session is encrypted, so there is nothing to edit in it.")
+		assert.NotContains(t, v.Get("/forge"), "Session key")
+		return
+	}
 	parts := strings.Split(v.Cookie(), ":")
+	if on.has("-revoke") {
+		assert.Contains(t, fields["payload"], "_session_id")
+		assert.True(t, v.verdict(with(fields)...).Accepted)
+		return
+	}
 	assert.Equal(t, map[string]string{"name": "sessionid", "payload": "{\n  \"n\": 1.0\n}", "timestamp": parts[1], "signature": parts[2]}, fields)
 	encoded := base64.RawURLEncoding.EncodeToString
 	for _, test := range []struct {
@@ -122,13 +159,21 @@ func forgeryIsJudgedWithoutJavaScript(t *testing.T, on Place) {
 	v := on.Visit(t)
 	v.Post("/session", "op", "set", "key", "n", "value", "1")
 	assert.Contains(t, v.Get("/forge"), "<strong data-says>Accepted.</strong>")
-	if on.Store != "cookie" {
+	if !on.readable() {
 		page := v.Post("/forge", "op", "check", "value", "abc")
 		assert.Contains(t, page, "<strong data-says>Refused: ")
-		assert.Contains(t, page, `name="value" value="abc"`)
+		assert.Equal(t, "abc", v.fieldsOf(page)["value"])
 		assert.Contains(t, page, `<span class="payload changed" data-part="value">abc</span>`)
-		assert.Contains(t, v.Post("/forge", "op", "value"), "<strong data-says>Refused: no such session")
+		assert.Contains(t, v.Post("/forge", "op", "value"), "<strong data-says>Refused: ")
+		if on.inRows() {
+			assert.Contains(t, v.Post("/forge", "op", "value"), "<strong data-says>Refused: no such session")
+		} else {
+			assert.Contains(t, v.Post("/forge", "op", "name"), "admin_sessionid")
+		}
 		return
+	}
+	if on.has("-revoke") {
+		return // the payload has an ID beside n
 	}
 	page := v.Post("/forge", with(v.editor(), "op", "check", "payload", `{"n":2}`)...)
 	assert.Contains(t, page, "<strong data-says>Refused: signature does not match.</strong>")
@@ -157,9 +202,9 @@ func forgeryIsSentAndTakenBack(t *testing.T, on Place) {
 		{"the timestamp", []string{"timestamp", "1zzzzz"}, ""},
 		{"the signature", []string{"signature", "x"}, ""},
 		{"the name", []string{"name", "admin"}, "admin"},
-		{"the key of a row", []string{"value", strings.Repeat("a", 32)}, ""},
+		{"the whole value", []string{"value", strings.Repeat("a", 32)}, ""},
 	} {
-		if (test.fields[0] == "value") == (on.Store == "cookie") {
+		if test.other == "" && (test.fields[0] == "value") == on.readable() || test.other != "" && on.inRows() {
 			continue
 		}
 		t.Run(test.name, func(t *testing.T) {
@@ -241,4 +286,61 @@ func impossibleIsNotSent(t *testing.T, on Place) {
 			assert.Equal(t, own, v.Cookie())
 		})
 	}
+}
+
+// flipped returns another character of base64.
+func flipped(text string) string {
+	if text == "A" {
+		return "B"
+	}
+	return "A"
+}
+
+func forgeryOfChunks(t *testing.T, on Place) {
+	if !on.has("-chunks") {
+		return
+	}
+	v := on.Visit(t)
+	v.Post("/large", "size", "5000")
+	own := v.Cookies()
+	require.Len(t, own, 2)
+	page := v.Get("/forge")
+	assert.Contains(t, page, "<strong data-says>Accepted.</strong> <span data-why>These are your own cookies, byte for byte.")
+	assert.Contains(t, page, "Value of sessionid-1")
+	_, first, _ := strings.Cut(own[0], "=")
+	_, second, _ := strings.Cut(own[1], "=")
+	post := func(path, op, name string, values ...string) string {
+		_, _, body := v.Do(v.Request("POST", path, url.Values{"op": {op}, "name": {name}, "value": values}))
+		return body
+	}
+	judge := func(name string, values ...string) (judged verdict) {
+		require.NoError(t, json.Unmarshal([]byte(post("/forge/verdict", "", name, values...)), &judged))
+		return judged
+	}
+	assert.True(t, judge("sessionid", first, second).Accepted)
+	middle := first[:100] + flipped(first[100:101]) + first[101:]
+	for _, test := range []struct {
+		name, cookie, first, second, says string
+		changed                           []string
+	}{
+		{"one of them", "sessionid", middle, second, "Refused: ", []string{"value"}},
+		{"the last is missing", "sessionid", first, "", "Refused: malformed: chunk 1 of 2 is missing", []string{"value-1"}},
+		{"two that are swapped", "sessionid", second, first, "Refused: malformed: chunk 1 is where the first belongs", []string{"value", "value-1"}},
+		{"another name", "admin", first, second, "Refused: ", []string{"name"}},
+	} {
+		got := judge(test.cookie, test.first, test.second)
+		assert.False(t, got.Accepted, test.name)
+		assert.Contains(t, got.Says, test.says, test.name)
+		assert.Equal(t, test.changed, got.Changed, test.name)
+		assert.Equal(t, []string{test.first, test.second}, got.Values)
+	}
+	assert.Contains(t, post("/forge", "missing", "sessionid"), "chunk 1 of 2 is missing")
+
+	assert.Contains(t, post("/forge", "send", "sessionid", middle, second), "<h1>Refused</h1>")
+	assert.Contains(t, v.Get("/large"), "Nowhere")
+	assert.Contains(t, v.Post("/forge/restore"), "<strong data-says>Accepted.</strong>")
+	assert.Equal(t, own, v.Cookies(), "the others are deleted")
+	assert.Contains(t, post("/forge", "send", "admin", first, second), "<h1>Refused</h1>")
+	v.Post("/forge/restore", "name", "admin")
+	assert.Equal(t, own, v.Cookies())
 }

@@ -8,6 +8,8 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +27,31 @@ type Place struct {
 	// Handler returns the site as a program with these flags serves it, on HexKey
 	// if they name no key.
 	Handler func(t *testing.T, now func() time.Time, flags ...string) http.Handler
+
+	flags []string // of With
 }
+
+// With returns the place with flags that every program in it has.
+func (p Place) With(flags ...string) Place {
+	handler := p.Handler
+	p.flags = slices.Concat(p.flags, flags)
+	p.Handler = func(t *testing.T, now func() time.Time, more ...string) http.Handler {
+		t.Helper()
+		return handler(t, now, slices.Concat(flags, more)...)
+	}
+	return p
+}
+
+func (p Place) has(flag string) bool { return slices.Contains(p.flags, flag) }
+
+// inRows reports whether all sessions are in a database.
+func (p Place) inRows() bool { return p.Store != "cookie" && !p.has("-spill") }
+
+// readable reports whether a cookie holds a small session, for anybody to read.
+func (p Place) readable() bool { return !p.inRows() && !p.has("-encrypt") }
+
+// ends reports whether a session ends for every copy of its cookie.
+func (p Place) ends() bool { return p.inRows() || p.has("-revoke") }
 
 // Serve runs the site until the test ends.
 func (p Place) Serve(t *testing.T, now func() time.Time, flags ...string) *httptest.Server {
@@ -75,13 +101,39 @@ type Visitor struct {
 // 2026.
 func (p Place) Visit(t *testing.T, flags ...string) *Visitor {
 	t.Helper()
-	clock := &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	return p.VisitAt(t, &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}, flags...)
+}
+
+// VisitAt is Visit with a clock that there is already: that of other instances.
+func (p Place) VisitAt(t *testing.T, clock *Clock, flags ...string) *Visitor {
+	t.Helper()
 	server := p.Serve(t, clock.Now, flags...)
 	base, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	return &Visitor{t, &http.Client{Jar: jar}, base, clock}
+}
+
+// At returns the visitor, jar and all, on another instance of the site. (Browsers and jars
+// tell no ports of a host apart.)
+func (v *Visitor) At(instance *Visitor) *Visitor {
+	return &Visitor{v.T, v.client, instance.base, v.Clock}
+}
+
+// Status returns that of a page.
+func (v *Visitor) Status(path string) int {
+	v.Helper()
+	status, _, _ := v.Do(v.Request("GET", path, nil))
+	return status
+}
+
+// Other returns another visitor of the same site, with an empty jar.
+func (v *Visitor) Other() *Visitor {
+	v.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(v, err)
+	return &Visitor{v.T, &http.Client{Jar: jar}, v.base, v.Clock}
 }
 
 // Do sends the request and returns status, header and text of the answer.
@@ -142,17 +194,34 @@ func (v *Visitor) Cookie() string {
 	return ""
 }
 
+// Cookies returns the cookies in the jar, as NAME=VALUE, in the order of their names.
+func (v *Visitor) Cookies() []string {
+	var all []string
+	for _, c := range v.client.Jar.Cookies(v.base) {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	slices.SortFunc(all, func(a, b string) int {
+		return strings.Compare(strings.ReplaceAll(a, "=", " "), strings.ReplaceAll(b, "=", " "))
+	})
+	return all
+}
+
 // SetCookie puts a session cookie into the jar.
 func (v *Visitor) SetCookie(value string) {
 	v.client.Jar.SetCookies(v.base, []*http.Cookie{{Name: "sessionid", Value: value, Path: "/"}})
 }
 
-// Data returns the session's dictionary as JSON.
+var sessionID = regexp.MustCompile(`,?(?:\n  )?("|&#34;)_session_id("|&#34;): ?("|&#34;)[^"&]*("|&#34;)`)
+
+// withoutID takes the session's ID out of JSON, where the place has IDs.
+func withoutID(text string) string { return sessionID.ReplaceAllString(text, "") }
+
+// Data returns the session's dictionary as JSON, without its ID.
 func (v *Visitor) Data() string {
 	v.Helper()
 	var answer struct{ Data json.RawMessage }
 	require.NoError(v, json.Unmarshal([]byte(v.Get("/session.json")), &answer))
-	return string(answer.Data)
+	return withoutID(string(answer.Data))
 }
 
 // Noise returns n characters that hardly compress.

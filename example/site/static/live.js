@@ -48,7 +48,8 @@ if (form) {
     say(verdict.accepted, verdict.says, verdict.why);
     for (const part of form.querySelectorAll("[data-part]")) {
       const name = part.dataset.part;
-      part.textContent = verdict[name];
+      const [field, place = 0] = name.split("-"); // value-1 is that of the second cookie
+      part.textContent = field === "value" ? verdict.values[place] : verdict[name];
       part.classList.toggle("changed", verdict.changed.includes(name));
     }
   }

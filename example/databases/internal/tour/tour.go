@@ -20,15 +20,20 @@ type stop struct {
 
 const (
 	pressFirst = `document.querySelector("form button").click()`
+	signIn     = `document.querySelector("[name=remember]").checked = true, document.querySelector("#remember button").click()`
 	isFlashed  = `document.querySelector(".flash")`
 )
+
+// grow makes the session as large as the site takes, of what its page offers.
+const grow = `[...document.querySelectorAll("button")].find(b =>
+	b.textContent === (document.body.textContent.includes("can’t be saved") ? "1000" : "5000")).click()`
 
 var stops = []stop{
 	{name: "nothing-to-inspect", path: "/inspect"},
 	{name: "nothing-to-forge", path: "/forge"},
 	{name: "home", path: "/"},
 	{name: "login", path: "/login"},
-	{name: "account", path: "/login", then: `document.querySelector("[name=remember]").checked = true, document.querySelector("#remember button").click()`, wait: `location.pathname === "/account"`},
+	{name: "account", path: "/login", then: signIn, wait: `location.pathname === "/account"`},
 	{name: "login-again", path: "/login"},
 	{name: "car", path: "/car", then: pressFirst, wait: isFlashed},
 	{name: "flash", path: "/flash", then: pressFirst, wait: isFlashed},
@@ -44,11 +49,20 @@ var stops = []stop{
 	{name: "forge-locked-out", path: "/forge"},
 	{name: "inspect-refused", path: "/inspect"},
 	{name: "forge-restored", path: "/forge/sent", then: pressFirst, wait: `location.pathname === "/forge"`},
+	{name: "encryption", path: "/encryption"},
 	{name: "rotate", path: "/rotate"},
+	{name: "large", path: "/large"},
+	{name: "large-grown", path: "/large", then: grow, wait: `document.querySelector("[name=size]").value !== "0"`},
+	{name: "inspect-large", path: "/inspect"},
+	{name: "forge-large", path: "/forge"},
+	{name: "home-large", path: "/"},
+	{name: "large-shrunk", path: "/large", then: `[...document.querySelectorAll("button")].at(-1).click()`, wait: `document.querySelector("[name=size]").value === "0"`},
+	{name: "everywhere", path: "/everywhere"},
 	{name: "stores", path: "/stores"},
 	{name: "api", path: "/api"},
 	{name: "changed", path: "/api", then: pressFirst, wait: `location.pathname === "/session"`},
 	{name: "logout-everywhere", path: "/account", then: `document.querySelector("[action='/logout-everywhere'] button").click()`, wait: `location.pathname === "/logout-everywhere"`},
+	{name: "login-at-last", path: "/login", then: signIn, wait: `location.pathname === "/account"`},
 	{name: "expire", path: "/set-session?name=Ankit"},
 	{name: "get", path: "/get-session"},
 	{name: "ends-soon", path: "/car"},

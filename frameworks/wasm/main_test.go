@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// build builds the program for that system.
+func build(t *testing.T, goos string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "site.wasm")
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(cmd.Environ(), "GOOS="+goos, "GOARCH=wasm")
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(output))
+	return path
+}
+
+// environment is what a CGI host says of a request.
+func environment(cookie string) []string {
+	return []string{
+		"SESSION_KEY=" + strings.Repeat("07", 32), "GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1",
+		"REQUEST_METHOD=GET", "HTTP_HOST=visits.example", "REQUEST_URI=/", "HTTPS=on", "HTTP_COOKIE=" + cookie,
+	}
+}
+
+// counts visits the site twice, with a process for each visit.
+func counts(t *testing.T, run func(env []string) []byte) {
+	cookie := "theme=dark"
+	for _, text := range []string{"You have visited this page 1 times.\n", "You have visited this page 2 times.\n"} {
+		answer := "HTTP/1.1 200 OK\r\n" + string(run(environment(cookie)))
+		response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer)), nil)
+		require.NoError(t, err, answer)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, text, string(body))
+		require.Len(t, response.Cookies(), 1)
+		cookie = "theme=dark; sessionid=" + response.Cookies()[0].Value
+	}
+}
+
+func TestVisitsAreCountedOnWASI(t *testing.T) {
+	module, err := os.ReadFile(build(t, "wasip1"))
+	require.NoError(t, err)
+	ctx := context.Background()
+	runtime := wazero.NewRuntime(ctx)
+	defer runtime.Close(ctx)
+	wasi_snapshot_preview1.MustInstantiate(ctx, runtime)
+	program, err := runtime.CompileModule(ctx, module)
+	require.NoError(t, err)
+	counts(t, func(env []string) []byte {
+		var out, complaints bytes.Buffer
+		config := wazero.NewModuleConfig().WithName("").WithStdin(strings.NewReader("")).WithStdout(&out).WithStderr(&complaints).
+			WithSysWalltime().WithSysNanotime().WithArgs("site")
+		for _, pair := range env {
+			name, value, _ := strings.Cut(pair, "=")
+			config = config.WithEnv(name, value)
+		}
+		instance, err := runtime.InstantiateModule(ctx, program, config)
+		require.NoError(t, err, complaints.String())
+		require.NoError(t, instance.Close(ctx))
+		return out.Bytes()
+	})
+}
+
+func TestVisitsAreCountedInJavaScript(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("there is no node: install the package nodejs")
+		}
+		t.Skip("there is no node: install the package nodejs")
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	host := filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec_node.js")
+	module := build(t, "js")
+	counts(t, func(env []string) []byte {
+		cmd := exec.Command(node, host, module)
+		cmd.Env = env
+		var complaints bytes.Buffer
+		cmd.Stderr = &complaints
+		out, err := cmd.Output()
+		require.NoError(t, err, complaints.String())
+		return out
+	})
+}
