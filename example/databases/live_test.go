@@ -93,3 +93,23 @@ func (b *browser) press(button string) string {
 	require.NoError(b, err)
 	return b.text()
 }
+
+func TestVerdictOnChunksComesWhileOneTypes(t *testing.T) {
+	server := newPlace(t, "cookie").Serve(t, time.Now, "-encrypt", "-chunks", "3")
+	b := startBrowser(t, findBrowser(t), t.TempDir(), server.URL)
+	b.open("/large")
+	b.do(`document.querySelector("[name=size]").value = 5000`)
+	assert.Contains(t, b.press("form.card button"), "In 2 cookies, ")
+	assert.Contains(t, b.open("/forge"), "Accepted. These are your own cookies, byte for byte.")
+
+	const second = `document.querySelectorAll("textarea")[1]`
+	own, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](second+`.value`))
+	require.NoError(t, err)
+	b.do(`(field => { field.value = "xyz"; field.dispatchEvent(new Event("input", {bubbles: true})) })(` + second + `)`)
+	b.wait(said + `.includes("Refused: malformed: chunk 1 of 2 is missing")`)
+	b.wait(`document.querySelector("[data-part=value-1].changed").textContent === "xyz" && document.querySelectorAll(".changed").length === 1`)
+	b.do(`(field => { field.value = "` + own + `"; field.dispatchEvent(new Event("input", {bubbles: true})) })(` + second + `)`)
+	b.wait(said + `.includes("Accepted.") && !document.querySelector(".changed")`)
+	b.wait(`document.querySelector("[data-part=value-1]").textContent === "` + own + `"`)
+	b.noProblems()
+}
