@@ -22,13 +22,13 @@ require (
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/quic-go/quic-go v0.61.0
 	github.com/stretchr/testify v1.12.1
-	github.com/tetratelabs/wazero v1.12.0
 	google.golang.org/protobuf v1.36.12
 )
 
 require (
 	cloud.google.com/go/functions v1.19.3 // indirect
 	github.com/cloudevents/sdk-go/v2 v2.15.2 // indirect
+	github.com/tetratelabs/wazero v1.12.0 // indirect
 	go.uber.org/atomic v1.4.0 // indirect
 	go.uber.org/multierr v1.1.0 // indirect
 	go.uber.org/zap v1.10.0 // indirect
@@ -85,3 +85,5 @@ require (
 replace example.com/cookiestore => ../
 
 replace example.com/cookiestore/example/lambda => ../example/lambda
+
+tool github.com/tetratelabs/wazero/cmd/wazero

@@ -46,7 +46,7 @@ func Handlers(sessions *cookiestore.Manager, news <-chan string) map[string]http
 // Visit counts a visit in the session.
 func Visit(r *http.Request) int { return Count(cookiestore.FromContext(r.Context())) }
 
-// Count is Visit for who has the session.
+// Count is Visit for code that has the session already.
 func Count(session *cookiestore.Session) int {
 	n := cookiestore.Get(session, "visits", 0) + 1
 	session.Set("visits", n)
