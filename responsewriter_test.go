@@ -322,6 +322,8 @@ func TestBuffer(t *testing.T) {
 		{"less than it holds", func(w http.ResponseWriter, _ *http.Request) { write(w, 999) }, true, 200, 999},
 		{"as much as it holds", func(w http.ResponseWriter, _ *http.Request) { write(w, 400); write(w, 600) }, true, 200, 1000},
 		{"as much as it holds, as bytes", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1000)) }, true, 200, 1000},
+		{"a string", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1000)) }, true, 200, 1000},
+		{"a string that is too long", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1001)) }, false, 200, 1001},
 		{"a byte more", func(w http.ResponseWriter, _ *http.Request) { write(w, 400); write(w, 601) }, false, 200, 1001},
 		{"a byte more at once", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1001)) }, false, 200, 1001},
 		{"a status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, true, 404, 0},
@@ -391,6 +393,7 @@ func TestBuffer(t *testing.T) {
 			w.WriteHeader(http.StatusCreated)
 			write(w, 5)
 			s.Set("a", 1)
+			assert.ErrorIs(t, http.NewResponseController(w).Flush(), errSource)
 		})
 		require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 		require.Equal(t, tryAgain, v.body)
@@ -486,6 +489,20 @@ func TestAfterAFailedSave(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Equal(t, tryAgain, w.Body.String())
 	require.Equal(t, 1, w.headers)
+}
+
+func TestErrorHandlerThatOnlyWrites(t *testing.T) {
+	w := &headerCounter{ResponseRecorder: httptest.NewRecorder()}
+	cookiestore.Middleware(&failingStore{save: errDown}, quiet, cookiestore.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, _ error) {
+		fmt.Fprint(w, "It will be back.")
+	}))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cookiestore.FromContext(r.Context()).Set("a", 1)
+		n, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("page")}) // the first that is written
+		assert.ErrorIs(t, err, errDown)
+		assert.Zero(t, n)
+	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, "It will be back.", w.Body.String())
+	require.Zero(t, w.headers, "what has begun is not begun again")
 }
 
 // headerCounter counts what is said of the status.

@@ -44,6 +44,8 @@ func TestNewestCookieCounts(t *testing.T) {
 				{"the same cookie twice is one", []string{old, old}, "old", 1, 0},
 				{"in whatever spelling", []string{old, strings.ReplaceAll(old, ":", "%3A"), strings.ReplaceAll(old, "sessionid=", `sessionid="`) + `"`}, "old", 1, 0},
 				{"an older one in two spellings is one", []string{old, strings.ReplaceAll(old, ":", "%3a"), newest}, "newest", 2, 0},
+				{"empty ones are none", []string{"sessionid=", newest, `sessionid=""`, "sessionid"}, "newest", 1, 0},
+				{"other names are others", []string{"sessionidx=bad", "sessionid x=bad", "xsessionid=bad", newest}, "newest", 1, 0},
 				{"none is valid", []string{expired, "sessionid=bad"}, nil, 0, 2},
 				{"eight are looked at", append(bad(7), newest), "newest", 1, 7},
 				{"a ninth is not", append(bad(8), newest), nil, 0, 8},
