@@ -303,6 +303,34 @@ func TestHijack(t *testing.T) {
 	require.Contains(t, v.log.String(), `session key \"late\" is not saved`)
 }
 
+// A websocket package that writes the header itself has sent the cookie with it.
+func TestHijackAfterTheHeader(t *testing.T) {
+	for name, options := range map[string][]cookiestore.Option{"": nil, "with a buffer": {cookiestore.WithBuffer(1 << 10)}} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t), options...)
+			v.handler = func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.Set("a", 1)
+				w.Header().Set("Connection", "Upgrade")
+				w.Header().Set("Upgrade", "echo")
+				w.WriteHeader(http.StatusSwitchingProtocols)
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if assert.NoError(t, err) {
+					conn.Close()
+				}
+			}
+			conn, err := net.Dial("tcp", v.server.Listener.Addr().String())
+			require.NoError(t, err)
+			defer conn.Close()
+			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+			require.Len(t, resp.Cookies(), 1)
+			require.NotContains(t, v.log.String(), "session cookie left to the handler")
+		})
+	}
+}
+
 func TestSwitchingProtocolsIsAFinalStatus(t *testing.T) {
 	w := httptest.NewRecorder()
 	cookiestore.Middleware(newStore(t))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

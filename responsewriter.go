@@ -256,7 +256,7 @@ func (x *exchange) WriteHeader(status int) {
 	switch {
 	case informational && x.phase == waiting:
 		x.inner.WriteHeader(status)
-	case x.holdsBack():
+	case x.holdsBack() && status != http.StatusSwitchingProtocols:
 		if back := x.extra().back; back.status == 0 {
 			back.status = status
 		}
@@ -369,10 +369,11 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !reaches[http.Hijacker](x.inner) {
 		return nil, nil, http.ErrNotSupported // and the handler answers otherwise
 	}
+	written := x.phase != waiting
 	if err := x.begin(http.StatusSwitchingProtocols); err != nil {
 		return nil, nil, err
 	}
-	if x.set {
+	if x.set && !written {
 		x.log(slog.LevelWarn, "session cookie left to the handler", errors.New(
 			"cookiestore: the connection is taken over while a cookie is to be set: write the Set-Cookie fields of Header(), or save with Manager.Save and pass the cookies to the websocket package"))
 	}

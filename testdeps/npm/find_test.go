@@ -1,0 +1,13 @@
+package npm
+
+import (
+	"testing"
+
+	"example.com/cookiestore/testdeps"
+)
+
+func find() error { return testdeps.Program("npm") }
+
+func TestMain(m *testing.M) { testdeps.Main(m) }
+
+func TestIsThere(t *testing.T) { testdeps.Need(t, find()) }
