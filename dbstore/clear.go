@@ -19,7 +19,7 @@ const (
 // who write wait for it; elsewhere it locks only rows that nobody wants.
 func (d *dialect) slowBatch() time.Duration {
 	if d.oneWriter {
-		return 40 * time.Millisecond
+		return 20 * time.Millisecond
 	}
 	return 200 * time.Millisecond
 }
