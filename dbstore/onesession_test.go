@@ -187,7 +187,7 @@ func TestManyCookiesAreOneQuery(t *testing.T) {
 			{"one that is not a key", []string{"x"}, 0, false},
 			{"50 random keys", randomKeys(50), 1, false},
 			{"the session among random keys", append(randomKeys(5), key), 1, true},
-			{"one key among 50 cookies that are none", append(repeated("x", 50), key), 0, false},
+			{"the session behind the same junk 50 times", append(repeated("x", 50), key), 1, true},
 			{"50 times the same", repeated(key, 50), 1, true},
 		} {
 			t.Run(test.name, func(t *testing.T) {
