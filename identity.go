@@ -12,7 +12,8 @@ import (
 )
 
 // identityKey holds who a session is, as ID "." began "." latest. It is there only where
-// [WithRevocations] is used, and handlers don't see it.
+// [WithRevocations] is used. Get, Keys, All and Len leave it out; MarshalJSON shows it as
+// it is stored.
 const identityKey = "_session_id"
 
 // An identity is what a session can be ended by before it expires. It is new with each

@@ -179,8 +179,7 @@ func TestRowsEndAtTheirExpireDateOnBothSides(t *testing.T) {
 				v.at(ends.Add(time.Microsecond))
 				v.setCookie(key)
 				require.ErrorIs(t, v.refusedByGo(), cookiestore.ErrExpired)
-				assert.Empty(t, v.cookie(), "and so does Go")
-				v.setCookie(key)
+				assert.Equal(t, key, v.cookie(), "a read in Go deletes no cookie")
 				assert.Empty(t, v.djangoSession())
 			})
 		})
@@ -411,7 +410,6 @@ func TestFlushedSessionsAreNotBroughtBack(t *testing.T) {
 				assert.Contains(t, r.body, test.says)
 				assert.Nil(t, r.cookie)
 				require.ErrorIs(t, v.refusedByGo(), cookiestore.ErrNoSession)
-				assert.Empty(t, v.cookie())
 			})
 		})
 	}

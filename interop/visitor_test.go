@@ -90,7 +90,9 @@ func (v *visitor) serve(_ http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	handler := v.handler
 	v.mu.Unlock()
-	handler(cookiestore.FromContext(r.Context()))
+	if handler != nil {
+		handler(cookiestore.FromContext(r.Context()))
+	}
 }
 
 func (v *visitor) clock() time.Time {
@@ -110,7 +112,8 @@ func (v *visitor) at(now time.Time) {
 	v.now = now
 }
 
-// tryGo has the Go site serve a request with a handler.
+// tryGo has the Go site serve a request with a handler, or with one that doesn't ask for
+// the session if it is nil.
 func (v *visitor) tryGo(handler func(*cookiestore.Session)) reply {
 	v.t.Helper()
 	v.serveNext(handler)
