@@ -2,16 +2,12 @@ package cookiestore
 
 import (
 	"errors"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"example.com/cookiestore/internal/jsonobject"
 )
 
-// How a session is loaded, closed, merged and kept: what the middleware and stores
-// see of it. session.go has what handlers see.
+// How a session is loaded, closed and kept: what the middleware and stores see of it.
+// session.go has what handlers see.
 
 // lifecycle is the part of a [Session] that its host and its manager see to.
 type lifecycle struct {
@@ -37,79 +33,6 @@ type host interface {
 	// lateChange is told of a change that can't be kept since the response has begun:
 	// of a dictionary key, or, with "", of the whole session.
 	lateChange(key string)
-}
-
-// contents is a session as a store has kept it, with the changes since.
-type contents struct {
-	object   jsonobject.Object
-	value    string        // of the cookie that it came from
-	others   *otherCookies // nil for none
-	record   *recordState  // nil if the store has no versions
-	asOf     int64         // when it was loaded, in Unix nanoseconds
-	saved    time.Time
-	ends     time.Time
-	created  int64     // Unix seconds; kept where there is a lifetime
-	identity *identity // kept where there are revocations
-	refused  error     // why what the visitor sent was refused
-	failure  error     // of the store
-
-	loaded    bool     // from what a visitor sent
-	sent      bool     // the visitor sent a cookie, good or bad
-	several   bool     // and more than one
-	chunks    chunkSet // that the visitor may have
-	resave    bool     // the store wants it saved again
-	modified  bool
-	newID     bool // CycleKey was called
-	cleared   bool // Clear or Flush was called
-	skipRenew bool
-	told      bool // the handler knows of an error
-
-	changes    int              // how often it was modified
-	flushes    int              // how often it was flushed
-	sinceFlush int              // how often it was modified since
-	bad        map[string]error // why the values of these keys couldn't be set
-	lateKeys   []string         // changed since it was closed; not reported yet
-}
-
-// otherCookies are the visitor's beside the one that the session came from.
-type otherCookies struct {
-	twins []string // older ones that are valid, too
-	left  []string // those of sessions that were flushed
-
-	twinIDs []identity // of twins
-	leftIDs []identity // of sessions that were flushed
-	cycled  []identity // of the session, before CycleKey
-}
-
-// other returns the visitor's other cookies.
-func (c *contents) other() otherCookies {
-	if c.others == nil {
-		return otherCookies{}
-	}
-	return *c.others
-}
-
-// recordState is what merging needs, with stores whose records can change meanwhile.
-type recordState struct {
-	base      string          // the dictionary as it was loaded
-	version   string          // the store's word for the state that base was in
-	replays   []replay        // changes that can be made again
-	plainKeys map[string]bool // keys with changes that can't be
-}
-
-// version returns the state of the record that the session came from, or "".
-func (c *contents) version() string {
-	if c.record == nil {
-		return ""
-	}
-	return c.record.version
-}
-
-// A replay is a change of the value under one key that can be made again, on what
-// another request has stored there meanwhile.
-type replay struct {
-	key    string
-	change func(value string) (string, error) // "" means no value
 }
 
 // open locks the session, which it loads at the first use.
@@ -212,128 +135,6 @@ func (s *lifecycle) flush() {
 		s.others = &otherCookies{left: o.left, leftIDs: o.leftIDs}
 	}
 	s.value, s.record, s.identity = "", nil, nil
-}
-
-// restore fills c with the session that the store has kept, or returns why it is
-// to be refused.
-func (p *policy) restore(rec Record, now time.Time, c *contents) error {
-	expiry, err := c.parse(rec.Data)
-	if err != nil {
-		return err
-	}
-	c.saved, c.resave, c.asOf, c.loaded = rec.Saved, rec.Resave, now.UnixNano(), true
-	if rec.Version != "" {
-		c.record = &recordState{base: rec.Data, version: rec.Version}
-	}
-	if c.saved.IsZero() {
-		c.saved = now
-	}
-	if p.lifetime > 0 {
-		c.takeCreated()
-	}
-	if p.revocations != nil {
-		c.takeIdentity()
-	}
-	if c.ends, err = p.check(expiry, c.saved, time.Unix(c.created, 0), rec.Expires, now); err != nil {
-		*c = contents{}
-	}
-	return err
-}
-
-// parse takes a dictionary apart and finds its expiry, or refuses it.
-func (c *contents) parse(data string) (Expiry, error) {
-	object, err := jsonobject.Parse(data)
-	if err != nil {
-		return Default, refuse(ErrMalformed, err.Error())
-	}
-	expiry := Default
-	if value, ok := object.Find(ExpiryKey); ok {
-		if expiry, err = parseExpiry(value); err != nil {
-			return Default, refuse(ErrMalformed, err.Error())
-		}
-	}
-	c.object = object // a refused session is never half read
-	return expiry, nil
-}
-
-// takeCreated takes the time at which the session began out of the dictionary. One
-// without it began when it was last saved.
-func (c *contents) takeCreated() {
-	c.created = c.saved.Unix()
-	value, ok := c.object.Find(createdKey)
-	if !ok {
-		return
-	}
-	if at, err := strconv.ParseInt(value, 10, 64); err == nil {
-		c.created = min(max(at, 1), c.created) // 0 is none, and it began before it was saved
-	}
-	c.object.Delete(createdKey)
-}
-
-// appendJSON appends the dictionary, with what is kept beside it.
-func (c *contents) appendJSON(dst []byte) []byte {
-	dst = c.object.AppendTo(dst)
-	if c.created == 0 && c.identity == nil {
-		return dst
-	}
-	for dst[len(dst)-1] != '}' { // it was written with a blank behind it
-		dst = dst[:len(dst)-1]
-	}
-	dst = dst[:len(dst)-1]
-	if c.object.Len() > 0 {
-		dst = append(dst, ',')
-	}
-	if c.created != 0 {
-		dst = append(dst, `"`+createdKey+`":`...)
-		dst = append(strconv.AppendInt(dst, c.created, 10), ',')
-	}
-	if c.identity != nil {
-		dst = append(dst, `"`+identityKey+`":`...)
-		dst = append(c.identity.appendJSON(dst), ',')
-	}
-	dst[len(dst)-1] = '}' // in the place of the comma
-	return dst
-}
-
-// endable returns the identity by which the session can be ended, if it has one.
-func (c *contents) endable() []identity {
-	if c.identity == nil || c.identity.id == "" {
-		return nil
-	}
-	return []identity{*c.identity}
-}
-
-// expiry returns what SetExpiry was told. What stands there has been checked when
-// it was loaded or set.
-func (c *contents) expiry() Expiry {
-	if value, ok := c.object.Find(ExpiryKey); ok {
-		e, _ := parseExpiry(value)
-		return e
-	}
-	return Default
-}
-
-// endIfSaved returns when the session ends, with that expiry, if it is saved at now.
-func (c *contents) endIfSaved(rules *policy, e Expiry, now time.Time) time.Time {
-	created := now
-	if c.created != 0 {
-		created = time.Unix(c.created, 0)
-	}
-	return rules.end(e, now, created)
-}
-
-// err returns why the session can't be saved.
-func (c *contents) err() error {
-	if c.failure != nil || len(c.bad) == 0 {
-		return c.failure
-	}
-	first := ""
-	for key := range c.bad {
-		if first == "" || key < first {
-			first = key
-		}
-	}
-	return c.bad[first]
 }
 
 // An ending says how a request ends, as far as its session is concerned.
@@ -506,118 +307,11 @@ func (s *lifecycle) renewalDue(how *ending, e Expiry, now time.Time) bool {
 // maxRenewalDelay is how long after a session was loaded it is still renewed.
 const maxRenewalDelay = time.Second
 
-// plain notes that a key is about to be changed whatever its value is.
-func (s *lifecycle) plain(key string) {
-	if s.record == nil {
-		return
-	}
-	if s.record.plainKeys == nil {
-		s.record.plainKeys = map[string]bool{}
-	}
-	s.record.plainKeys[key] = true
-	s.record.replays = slices.DeleteFunc(s.record.replays, func(r replay) bool { return r.key == key })
-}
-
-// replayable notes how the value under a key has been changed.
-func (s *lifecycle) replayable(key string, change func(string) (string, error)) {
-	if s.record != nil && !s.cleared && !s.record.plainKeys[key] {
-		s.record.replays = append(s.record.replays, replay{key, change})
-	}
-}
-
-// rebase puts the changes since the session was loaded on top of what the store
-// has now, and closes it again. If it was flushed since it was closed, there is
-// nothing to merge.
-func (s *lifecycle) rebase(how *ending, c *closing, theirs *contents) error {
-	c.free()
-	for {
-		s.mu.Lock()
-		flushed, changes := s.flushes != c.flushes, s.changes
-		ours := s.object.Clone()
-		var was recordState
-		if s.record != nil {
-			was = *s.record
-			was.replays = slices.Clone(was.replays)
-		}
-		s.mu.Unlock()
-		var merged jsonobject.Object
-		if !flushed {
-			var err error
-			if merged, err = merge(&was, &ours, &theirs.object); err != nil {
-				return err
-			}
-		}
-		if s.adoptMerged(how, c, theirs, merged, changes) {
-			return s.closingErr()
-		}
-	}
-}
-
-// adoptMerged makes the session what merging has made of it, and decides what
-// becomes of it, unless it was changed meanwhile.
-func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merged jsonobject.Object, changes int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.changes != changes {
-		return false
-	}
-	if s.flushes == c.flushes {
-		s.object = merged
-		s.adoptState(theirs.record)
-		s.saved, s.ends, s.created = theirs.saved, theirs.ends, theirs.created
-		if !s.newID {
-			s.identity = theirs.identity
-		}
-	}
-	*c = closing{accessed: c.accessed}
-	s.decide(how, c)
-	return true
-}
-
-// adoptState makes the state of a record, as another request has left it, the one that
-// further changes are made to.
-func (s *lifecycle) adoptState(theirs *recordState) {
-	if theirs == nil || s.record == nil {
-		s.record = theirs
-		return
-	}
-	s.record.base, s.record.version = theirs.base, theirs.version
-}
-
 // closingErr is err, for those who don't hold the lock.
 func (s *lifecycle) closingErr() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err()
-}
-
-// merge returns theirs with the changes between base and ours made to it. Those that
-// can be made again are, so that a counter counts both.
-func merge(was *recordState, ours, theirs *jsonobject.Object) (jsonobject.Object, error) {
-	base, _ := jsonobject.Parse(was.base) // has been checked
-	merged := jsonobject.Merge(&base, ours, theirs)
-	for i, r := range was.replays {
-		if i == slices.IndexFunc(was.replays, func(other replay) bool { return other.key == r.key }) {
-			value, ok := theirs.Find(r.key)
-			restoreKey(&merged, r.key, value, ok)
-		}
-		value, _ := merged.Find(r.key)
-		after, err := r.change(value)
-		if err != nil {
-			return merged, err
-		}
-		restoreKey(&merged, r.key, after, after != "")
-	}
-	return merged, nil
-}
-
-// restoreKey puts a value under key, or removes what is there.
-func restoreKey(object *jsonobject.Object, key, value string, ok bool) {
-	if ok {
-		object.Set(key, value)
-	} else {
-		object.Delete(key)
-	}
 }
 
 // kept makes the session one that the store has, under the cookie's new value, or
