@@ -442,7 +442,7 @@ func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit in
 	if err == nil || len(c.legacy) == 0 {
 		return rec, err
 	}
-	rec, legacyErr := c.loadLegacy(ctx, name, value)
+	rec, legacyErr := c.loadLegacy(ctx, name, value, limit)
 	if legacyErr == nil || errors.Is(err, ErrMalformed) || !IsRefused(legacyErr) {
 		return rec, legacyErr
 	}
@@ -450,10 +450,14 @@ func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit in
 }
 
 // loadLegacy tries the other formats in turn, until one accepts the cookie. The error is that
-// of the last one tried.
-func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
+// of the last one tried. The limit is for those that keep sessions in cookies as we do.
+func (c *CookieStore) loadLegacy(ctx context.Context, name, value string, limit int) (rec Record, err error) {
 	for _, l := range c.legacy {
-		rec, err = l.Load(ctx, name, value)
+		if sized, ok := l.(sizedLoader); ok {
+			rec, err = sized.loadUpTo(ctx, name, value, limit)
+		} else {
+			rec, err = l.Load(ctx, name, value)
+		}
 		if err == nil {
 			rec.Resave, rec.Version = true, ""
 			return rec, nil

@@ -190,10 +190,24 @@ type policy struct {
 	skew         time.Duration
 	now          func() time.Time
 	revocations  Revocations // nil for none
+	moments      *moments    // with revocations
 	userKey      string
 }
 
 var defaultPolicy = policy{age: defaultMaxAge, skew: defaultClockSkew, now: time.Now}
+
+// longest returns until when copies of a session may last of which one lasts until latest:
+// others may have been saved since, up to now, and have been given another expiry.
+func (p *policy) longest(latest, now time.Time) time.Time {
+	until := now.Add(max(p.age, maxBrowserAge))
+	if latest.After(until) {
+		until = latest
+	}
+	if last := now.Add(p.lifetime); p.lifetime > 0 && last.Before(until) {
+		return last
+	}
+	return until
+}
 
 // end returns when a session ends that was last saved at saved. When it began, at
 // created, counts only if there is a lifetime.

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
@@ -21,14 +23,39 @@ const identityKey = "_session_id"
 type identity struct {
 	id     string
 	began  int64 // Unix microseconds
-	latest int64 // Unix seconds: when the last of the cookies with this ID expires
+	latest int64 // Unix seconds: the latest that a cookie before this one, or it, expires
 }
 
 // newIdentity returns the identity of a session that begins now.
-func newIdentity(now time.Time) *identity {
+func (p *policy) newIdentity(now time.Time) *identity {
 	var random [16]byte
 	rand.Read(random[:]) // never fails
-	return &identity{id: base64.RawURLEncoding.EncodeToString(random[:]), began: now.UnixMicro()}
+	return &identity{id: base64.RawURLEncoding.EncodeToString(random[:]), began: p.moments.after(now)}
+}
+
+// moments tell apart what happens in one process within a microsecond, or under a clock
+// that stands: whether a session began before its user's were ended, or after.
+type moments struct{ last atomic.Int64 } // Unix microseconds
+
+// maxLead is how far moments may be ahead of the clock. Beyond it, the clock was set back.
+const maxLead = 10_000 // microseconds
+
+// after returns now, or a later moment than any that it has returned before.
+func (m *moments) after(now time.Time) int64 {
+	micros := now.UnixMicro()
+	if m == nil {
+		return micros
+	}
+	for {
+		last := m.last.Load()
+		next := micros
+		if last >= micros && last-micros < maxLead {
+			next = last + 1
+		}
+		if m.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
 }
 
 // appendJSON appends what stands under identityKey.
@@ -77,11 +104,11 @@ func (c *contents) takeIdentity() {
 
 // identify gives the session an identity, if it has none, and an ID, before it is saved
 // with that end.
-func (s *lifecycle) identify(now, end time.Time) {
+func (s *lifecycle) identify(rules *policy, now, end time.Time) {
 	switch {
 	case s.identity == nil && s.value == "":
 		s.object.Delete(identityKey)
-		s.identity = newIdentity(now)
+		s.identity = rules.newIdentity(now)
 	case s.identity == nil: // it was loaded under rules without revocations
 		s.takeIdentity()
 	}
@@ -93,17 +120,17 @@ func (s *lifecycle) identify(now, end time.Time) {
 
 // renewIdentity begins a session in the place of one that is to be ended, when somebody
 // logs in.
-func (s *lifecycle) renewIdentity(now time.Time) {
+func (s *lifecycle) renewIdentity(rules *policy) {
 	if s.identity != nil && s.identity.id != "" {
 		o := s.other()
 		o.cycled = append(o.cycled, *s.identity)
 		s.others = &o
 	}
-	s.identity = newIdentity(now)
+	s.identity = rules.newIdentity(rules.now())
 }
 
 // userOf returns whose session it is: the value under the dictionary key that
-// [WithRevocations] names, as text. 42 and "42" are one user.
+// [WithRevocations] names, as text. 42, 42.0 and "42" are one user.
 func (c *contents) userOf(userKey string) string {
 	value, ok := c.object.Find(userKey)
 	if !ok || value == "null" {
@@ -111,6 +138,11 @@ func (c *contents) userOf(userKey string) string {
 	}
 	if text, err := jsonobject.Decode[string](value); err == nil {
 		return text
+	}
+	if strings.ContainsAny(value, ".eE") { // a float, as numbers of JSON become in an any
+		if f, err := strconv.ParseFloat(value, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			return strconv.FormatInt(int64(f), 10)
+		}
 	}
 	return value
 }

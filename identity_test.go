@@ -2,6 +2,7 @@ package cookiestore_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -43,6 +44,11 @@ func (c *countingRevocations) Revoke(ctx context.Context, id string, until time.
 	}
 	c.lasts = append(c.lasts, until)
 	return c.Revocations.Revoke(ctx, id, until)
+}
+
+func (c *countingRevocations) RevokeUser(ctx context.Context, user string, upTo, until time.Time) error {
+	c.lasts = append(c.lasts, until)
+	return c.Revocations.RevokeUser(ctx, user, upTo, until)
 }
 
 func newRevokingSite(t *testing.T, options ...cookiestore.Option) *revokingSite {
@@ -231,22 +237,94 @@ func TestSessionsFromBeforeRevocations(t *testing.T) {
 	require.ErrorIs(t, site.load(old).Refused(), cookiestore.ErrRevoked, "a flush ends its copies")
 }
 
-// The entry must last as long as any copy of the cookie could.
-func TestRevocationsLastAsLongAsTheLastCookie(t *testing.T) {
+// An entry must last as long as any copy of the cookie could, also one that was saved after
+// the copy in hand, or given another expiry.
+func TestRevocationsOutliveEveryCopy(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		name    string
+		options []cookiestore.Option
+		thief   cookiestore.Expiry
+		until   time.Duration // from the log-out
+		lasts   time.Duration // the thief's copy, from the log-out
+	}{
+		{"one that was saved later", nil, cookiestore.Default, 400 * day, 6 * day},
+		{"one that was given a longer expiry", nil, cookiestore.After(365 * day), 400 * day, 363 * day},
+		{"one under a long maximum age", []cookiestore.Option{cookiestore.WithMaxAge(500 * day)}, cookiestore.Default, 500 * day, 498 * day},
+		{"one that has a lifetime", []cookiestore.Option{cookiestore.WithLifetime(20 * day)}, cookiestore.After(365 * day), 20 * day, 10 * day},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			site := newRevokingSite(t, test.options...)
+			stolen := site.login(7)
+			site.wait(7 * day)
+			thief := site.load(stolen)
+			thief.Set("a", 1)
+			thief.SetExpiry(test.thief)
+			copied := site.save(thief)
+			site.wait(day)
+			session := site.load(stolen)
+			session.Flush()
+			site.save(session)
+			require.Equal(t, site.now.Add(test.until).Unix(), site.r.lasts[len(site.r.lasts)-1].Unix())
+			site.wait(test.lasts)
+			require.ErrorIs(t, site.load(copied).Refused(), cookiestore.ErrRevoked)
+		})
+	}
+}
+
+func TestEndingAUsersSessionsLasts(t *testing.T) {
+	const year = 365 * 24 * time.Hour
 	site := newRevokingSite(t)
 	cookie := site.login(7)
 	session := site.load(cookie)
-	session.SetExpiry(cookiestore.After(100 * 24 * time.Hour))
-	long := site.save(session)
-	session = site.load(long)
-	session.SetExpiry(cookiestore.After(time.Minute))
-	short := site.save(session)
-	session = site.load(short)
-	session.Flush()
-	site.save(session)
-	require.Equal(t, site.now.Add(100*24*time.Hour).Unix(), site.r.lasts[len(site.r.lasts)-1].Unix())
-	site.wait(99 * 24 * time.Hour)
-	require.ErrorIs(t, site.load(long).Refused(), cookiestore.ErrRevoked)
+	session.SetExpiry(cookiestore.After(5 * year))
+	cookie = site.save(session)
+	require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+	require.True(t, site.r.lasts[len(site.r.lasts)-1].IsZero(), "SetExpiry has no bound")
+	site.wait(4 * year)
+	require.NoError(t, site.r.Revoke(t.Context(), "somebody else", site.now.Add(year))) // which forgets old entries
+	require.ErrorIs(t, site.load(cookie).Refused(), cookiestore.ErrRevoked)
+
+	site = newRevokingSite(t, cookiestore.WithLifetime(year))
+	require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+	require.Equal(t, site.now.Add(year), site.r.lasts[len(site.r.lasts)-1])
+}
+
+// What happens one after the other within a microsecond is told apart.
+func TestSessionsThatBeginAfterTheirUsersWereEnded(t *testing.T) {
+	site := newRevokingSite(t)
+	session := site.load(site.login(7))
+	for range 3 {
+		session.SetModified()
+		before := site.save(session)
+		require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+		session.CycleKey()
+		kept := site.save(session)
+		require.ErrorIs(t, site.load(before).Refused(), cookiestore.ErrRevoked)
+		session = site.load(kept)
+		require.NoError(t, session.Refused(), "the clock stood still")
+	}
+	require.NoError(t, site.load(site.login(7)).Refused(), "and so for a login")
+	last := site.login(7)
+	site.wait(-time.Hour)
+	require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+	site.wait(time.Hour)
+	require.NoError(t, site.load(last).Refused(), "a clock that was set back counts")
+}
+
+func TestOneUserInSeveralSpellings(t *testing.T) {
+	for _, id := range []any{7, "7", int64(7), 7.0, float32(7), json.Number("7.0"), json.Number("7e0"), json.Number("0.7e1")} {
+		site := newRevokingSite(t)
+		cookie := site.login(id)
+		require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+		require.ErrorIs(t, site.load(cookie).Refused(), cookiestore.ErrRevoked, "%T %v", id, id)
+	}
+	for _, id := range []any{7.5, "7.0", "7e0", 70, json.Number("1e300")} {
+		site := newRevokingSite(t)
+		cookie := site.login(id)
+		require.NoError(t, site.m.RevokeUser(t.Context(), "7"))
+		require.NoError(t, site.load(cookie).Refused(), "%T %v", id, id)
+	}
 }
 
 func TestRevocationsThatCannotBeAsked(t *testing.T) {

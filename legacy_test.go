@@ -1,10 +1,14 @@
 package cookiestore_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +65,38 @@ func TestWithLegacyRefusesNil(t *testing.T) {
 	for _, loader := range []cookiestore.Loader{nil, none} {
 		_, err := cookiestore.New(testKey, cookiestore.WithLegacy(loader))
 		require.ErrorContains(t, err, "WithLegacy was given a nil Loader")
+	}
+}
+
+// A site that turns on encryption has visitors whose sessions are larger than one cookie.
+func TestLegacyCookiesOfOurOwnMayBeAsLargeAsTheirs(t *testing.T) {
+	key := bytes.Repeat([]byte("k"), 32)
+	signed, err := cookiestore.New(key)
+	require.NoError(t, err)
+	encrypted, err := cookiestore.New(key, cookiestore.WithEncryption(), cookiestore.WithLegacy(signed))
+	require.NoError(t, err)
+	for name, option := range map[string]cookiestore.Option{
+		"in chunks": cookiestore.WithChunks(3), "in one large cookie": cookiestore.WithMaxCookieSize(12_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, err := cookiestore.NewManager(signed, option)
+			require.NoError(t, err)
+			after, err := cookiestore.NewManager(encrypted, option)
+			require.NoError(t, err)
+			random := make([]byte, 2500)
+			_, _ = rand.Read(random)
+			var session cookiestore.Session
+			session.Set("token", hex.EncodeToString(random))
+			cookies, err := before.Save(t.Context(), &session)
+			require.NoError(t, err)
+			var pairs []string
+			for _, cookie := range cookies {
+				pairs = append(pairs, cookie.Name+"="+cookie.Value)
+			}
+			again, err := after.Load(t.Context(), strings.Join(pairs, "; "))
+			require.NoError(t, err)
+			require.NoError(t, again.Refused())
+			require.Equal(t, hex.EncodeToString(random), again.Get("token"))
+		})
 	}
 }

@@ -248,7 +248,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 		c.rec.Saved = rules.afterAll(s.saved, now)
 	}
 	if rules.revocations != nil {
-		s.identify(now, end)
+		s.identify(rules, now, end)
 	}
 	c.data = getBuffer()
 	c.data.b = s.appendJSON(c.data.b)

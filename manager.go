@@ -172,13 +172,15 @@ func (m *Manager) restore(ctx context.Context, value string, rec Record, now tim
 	return nil
 }
 
-// revoke ends sessions.
+// revoke ends sessions, and all copies of their cookies: those that were saved since this
+// one, too, and last longer.
 func (m *Manager) revoke(ctx context.Context, ids []identity) error {
 	if m.rules.revocations == nil {
 		return nil
 	}
 	for _, i := range ids {
-		if err := m.rules.revocations.Revoke(ctx, i.id, time.Unix(i.latest, 0)); err != nil {
+		until := m.rules.longest(time.Unix(i.latest, 0), m.rules.now())
+		if err := m.rules.revocations.Revoke(ctx, i.id, until); err != nil {
 			return fmt.Errorf("session can't be revoked: %w", err)
 		}
 	}
@@ -194,8 +196,12 @@ func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 		return usage("RevokeUser needs WithRevocations")
 	}
 	now := m.rules.now()
-	longest := max(m.rules.age, maxBrowserAge)
-	if err := m.rules.revocations.RevokeUser(ctx, user, now, now.Add(longest)); err != nil {
+	var until time.Time // SetExpiry may have let them last for however long
+	if m.rules.lifetime > 0 {
+		until = now.Add(m.rules.lifetime)
+	}
+	upTo := time.UnixMicro(m.rules.moments.after(now))
+	if err := m.rules.revocations.RevokeUser(ctx, user, upTo, until); err != nil {
 		return fmt.Errorf("the user's sessions can't be revoked: %w", err)
 	}
 	return nil

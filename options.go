@@ -157,7 +157,9 @@ func WithLifetime(d time.Duration) Option { return func(o *settings) { o.rules.l
 // A session from before this option counts as begun when it was last saved then, and its
 // ID is a hash of its cookie. Default: none, so that a copy of a cookie works until it expires.
 func WithRevocations(r Revocations, userKey string) Option {
-	return func(o *settings) { o.rules.revocations, o.rules.userKey, o.revokes = r, userKey, true }
+	return func(o *settings) {
+		o.rules.revocations, o.rules.userKey, o.rules.moments, o.revokes = r, userKey, new(moments), true
+	}
 }
 
 // WithClockSkew sets how far in the future a session may have been saved, by a

@@ -435,7 +435,7 @@ func (s *Session) CycleKey() {
 	defer s.unlock()
 	s.newID = true
 	if rules := s.policy(); rules.revocations != nil {
-		s.renewIdentity(rules.now())
+		s.renewIdentity(rules)
 	}
 	s.changed("")
 }

@@ -266,9 +266,14 @@ func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10%10),
 // lasting fills in how long the browser keeps a cookie that ends at end: to the
 // second, and not a part of one less than the session lasts.
 func (c *cookieChange) lasting(saved, end time.Time) {
-	left := max(end.Sub(saved)+time.Second-1, time.Second) / time.Second
+	lasts := end.Sub(saved) // at most 292 years
+	left := lasts / time.Second
+	if lasts%time.Second > 0 {
+		left++
+	}
+	left = max(left, 1)
 	c.age = int(min(left, math.MaxInt32))
-	c.expires = saved.Add(left * time.Second)
+	c.expires = saved.Add(min(left, math.MaxInt64/time.Second) * time.Second)
 }
 
 // checkValue refuses what a cookie can't hold (RFC 6265, section 4.1.1), such as

@@ -1,7 +1,9 @@
 package cookiestore_test
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,5 +163,31 @@ func TestLastSeconds(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// "Never" is often written as the end of the year 9999.
+func TestExpiriesFarAway(t *testing.T) {
+	store, err := cookiestore.New(bytes.Repeat([]byte("k"), 32))
+	require.NoError(t, err)
+	for name, expiry := range map[string]cookiestore.Expiry{
+		"the end of the year 9999": cookiestore.At(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)),
+		"in four centuries":        cookiestore.At(time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC)),
+		"the longest duration":     cookiestore.After(math.MaxInt64),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := cookiestore.NewManager(store)
+			require.NoError(t, err)
+			var session cookiestore.Session
+			session.Set("a", 1)
+			session.SetExpiry(expiry)
+			cookies, err := m.Save(t.Context(), &session)
+			require.NoError(t, err)
+			require.Equal(t, math.MaxInt32, cookies[0].MaxAge)
+			require.Greater(t, cookies[0].Expires.Year(), 2300)
+			again, err := m.Load(t.Context(), cookies[0].String())
+			require.NoError(t, err)
+			require.Equal(t, 1, again.Get("a"))
+		})
 	}
 }
