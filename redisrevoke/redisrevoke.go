@@ -120,16 +120,19 @@ func (r *Revocations) key(kind, text string) string {
 func (r *Revocations) Revoked(ctx context.Context, s cookiestore.Identity) (bool, error) {
 	keys := []string{r.key(oneSession, s.ID), r.key(ofUser, s.User), r.prefix + allSessions}
 	var answers [3]*redis.StringCmd
-	_, _ = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, pipelineErr := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
 			answers[i] = p.Get(ctx, key)
 		}
 		return nil
-	}) // each answer has its error
+	})
+	if errors.Is(pipelineErr, redis.Nil) {
+		pipelineErr = nil
+	}
 	began := s.StartedAt.UnixMicro()
 	var failure error
 	for i, answer := range answers {
-		upTo, err := parse(keys[i], answer)
+		upTo, err := parse(keys[i], answer, pipelineErr)
 		switch {
 		case err != nil:
 			failure = err
@@ -140,14 +143,17 @@ func (r *Revocations) Revoked(ctx context.Context, s cookiestore.Identity) (bool
 	return false, failure
 }
 
-// parse returns up to when the sessions of a key are ended.
-func parse(key string, answer *redis.StringCmd) (upTo int64, err error) {
+// parse returns up to when the sessions of a key are ended. Each answer has its own error,
+// but where the pipeline failed before it was sent, go-redis leaves the answers empty.
+func parse(key string, answer *redis.StringCmd, pipelineErr error) (upTo int64, err error) {
 	text, err := answer.Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return math.MinInt64, nil // none are
 	case err != nil:
 		return 0, failed(err)
+	case text == "" && pipelineErr != nil:
+		return 0, failed(pipelineErr)
 	}
 	upTo, err = strconv.ParseInt(text, 10, 64)
 	if err != nil {

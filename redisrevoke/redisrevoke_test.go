@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -173,6 +174,65 @@ func TestForeignValues(t *testing.T) {
 	_, err = r.Revoked(t.Context(), cookiestore.Identity{ID: "two"})
 	require.ErrorContains(t, err, "redisrevoke: WRONGTYPE")
 	require.ErrorContains(t, r.RevokeAll(t.Context(), time.Now(), time.Now()), "redisrevoke: WRONGTYPE")
+}
+
+func TestNoConnection(t *testing.T) {
+	for name, retries := range map[string]int{"tried once": -1, "tried as often as go-redis does": 0} {
+		t.Run(name, func(t *testing.T) {
+			client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: retries})
+			defer client.Close()
+			r := newRevocations(t, client)
+			_, asked := r.Revoked(t.Context(), cookiestore.Identity{ID: "one", User: "zoe", StartedAt: time.Now()})
+			told := r.Revoke(t.Context(), "one", time.Now().Add(time.Hour))
+			for _, err := range []error{asked, told} {
+				require.ErrorContains(t, err, "connection refused")
+				var network *net.OpError
+				require.ErrorAs(t, err, &network)
+			}
+		})
+	}
+}
+
+// A server that is gone after it has answered one of the three questions.
+func TestConnectionIsLost(t *testing.T) {
+	for name, answers := range map[string]string{"before all answers": "", "after the first": "$-1\r\n", "amid the second": "$-1\r\n$5\r\n12"} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer listener.Close()
+			go func() {
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					go answerAndClose(conn, answers)
+				}
+			}()
+			client := redis.NewClient(&redis.Options{Addr: listener.Addr().String(), MaxRetries: -1, Protocol: 2, DisableIdentity: true})
+			defer client.Close()
+			_, err = newRevocations(t, client).Revoked(t.Context(), cookiestore.Identity{ID: "one", User: "zoe", StartedAt: time.Now()})
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "in use for something else")
+		})
+	}
+}
+
+// answerAndClose refuses what a client says of itself, and answers its first GETs.
+func answerAndClose(conn net.Conn, answers string) {
+	defer conn.Close()
+	buffer := make([]byte, 4096)
+	for {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		if strings.Contains(strings.ToLower(string(buffer[:n])), "\r\nget\r\n") {
+			_, _ = conn.Write([]byte(answers))
+			return
+		}
+		_, _ = conn.Write([]byte("-ERR unknown command\r\n"))
+	}
 }
 
 func TestRequestThatIsGone(t *testing.T) {
