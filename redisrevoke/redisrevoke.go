@@ -18,8 +18,8 @@
 // A question is one round trip: three GETs in one pipeline. In a cluster the keys are in
 // slots of their own, and go-redis asks their nodes at the same time. An ending is one
 // round trip: a script, on one key, that moves times forward only. The commands are GET,
-// SET, PTTL and EVALSHA, the same in Redis from 6 on, and in Valkey. The tests run
-// against a Redis 7.
+// SET, PTTL, EVALSHA and, where the server doesn't know the script yet, EVAL, the same in
+// Redis from 6 on, and in Valkey. The tests run against a Redis 7.
 //
 // # What Redis can lose
 //

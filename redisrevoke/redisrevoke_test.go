@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -233,6 +235,30 @@ func answerAndClose(conn net.Conn, answers string) {
 		}
 		_, _ = conn.Write([]byte("-ERR unknown command\r\n"))
 	}
+}
+
+// A user of Redis who may do what the package comment lists can do everything.
+func TestCommands(t *testing.T) {
+	source, err := os.ReadFile("redisrevoke.go")
+	require.NoError(t, err)
+	list := regexp.MustCompile(`The commands are ([^.(]+?), the same`).FindStringSubmatch(strings.ReplaceAll(string(source), "\n//", ""))
+	require.NotNil(t, list)
+	rules := []string{"on", "nopass", "~cookiestore:revoked:*", "-@all"}
+	for _, command := range regexp.MustCompile(`[A-Z]+`).FindAllString(list[1], -1) {
+		rules = append(rules, "+"+strings.ToLower(command))
+	}
+	s := newServer(t)
+	s.start(t)
+	require.NoError(t, s.client(t).ACLSetUser(t.Context(), "shop", rules...).Err())
+	client := redis.NewClient(&redis.Options{Addr: s.address, Username: "shop", Password: "any", MaxRetries: -1})
+	defer client.Close()
+	r := newRevocations(t, client)
+	now := time.Now()
+	require.NoError(t, r.Revoke(t.Context(), "one", now.Add(time.Hour)), "the server doesn't know the script")
+	require.NoError(t, r.RevokeUser(t.Context(), "zoe", now, now.Add(time.Hour)), "the server knows the script")
+	r.requireRevoked(t, true, cookiestore.Identity{ID: "one", StartedAt: now})
+	r.requireRevoked(t, false, cookiestore.Identity{ID: "two", User: "amy", StartedAt: now})
+	require.Error(t, client.Keys(t.Context(), "*").Err(), "the rules apply")
 }
 
 func TestRequestThatIsGone(t *testing.T) {
