@@ -52,6 +52,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func New(client redis.UniversalClient, options ...Option) (*Revocations, error) 
 		option(r)
 	}
 	switch {
-	case client == nil:
+	case isNil(client):
 		return nil, errors.New("redisrevoke: the client is nil")
 	case r.now == nil:
 		return nil, errors.New("redisrevoke: the clock is nil")
@@ -100,6 +101,15 @@ func New(client redis.UniversalClient, options ...Option) (*Revocations, error) 
 		return nil, fmt.Errorf("redisrevoke: the prefix %q has braces, which would put all keys of a cluster into one slot", r.prefix)
 	}
 	return r, nil
+}
+
+// isNil reports whether a client is nil, or a nil pointer.
+func isNil(client redis.UniversalClient) bool {
+	if client == nil {
+		return true
+	}
+	value := reflect.ValueOf(client)
+	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // The kinds of keys. What follows the prefix of the key for all sessions is its kind.

@@ -52,6 +52,8 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no client", nil, WithPrefix("x:"), "the client is nil"},
+		{"no client of the type of one", (*redis.Client)(nil), WithPrefix("x:"), "the client is nil"},
+		{"no client of a cluster", (*redis.ClusterClient)(nil), WithPrefix("x:"), "the client is nil"},
 		{"no clock", client, WithClock(nil), "the clock is nil"},
 		{"a prefix that puts all keys into one slot", client, WithPrefix("{x}"), "has braces"},
 		{"half of such a prefix", client, WithPrefix("x}"), "has braces"},
