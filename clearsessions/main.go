@@ -38,6 +38,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -121,7 +122,7 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 		flags.PrintDefaults()
 		return nil, err
 	case err != nil:
-		return nil, misuseError{err}
+		return nil, flagError(err)
 	case flags.NArg() > 0:
 		return nil, misusef("unexpected argument")
 	}
@@ -136,10 +137,14 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 	switch {
 	case c.store == "":
 		return nil, misusef("-store is missing: sqlite, postgres or mysql")
+	case exampleDSNs[c.store] == "" && mayHoldPassword(c.store):
+		return nil, misusef("-store is none of sqlite, postgres, mysql")
 	case exampleDSNs[c.store] == "":
 		return nil, misusef("-store %q is none of sqlite, postgres, mysql", c.store)
 	case c.dsn == "":
 		return nil, misusef("-dsn is missing: the database, such as %s", exampleDSNs[c.store])
+	case mayHoldPassword(c.table):
+		return nil, misusef("-table isn't the name of a table: letters, digits and _, perhaps with a schema and a dot before it")
 	case c.every < 0 || given["every"] && c.every == 0:
 		return nil, misusef("-every %v is not an interval", c.every)
 	case c.wantsCount && c.wantsList:
@@ -150,6 +155,31 @@ func parseFlags(args []string, getenv func(string) string, out io.Writer) (*comm
 		return nil, misusef("-values is for -list")
 	}
 	return c, nil
+}
+
+// mayHoldPassword reports whether a value looks like a DSN. It may be one even of a flag
+// for something else, by mistake, and messages end up in logs.
+func mayHoldPassword(value string) bool { return strings.ContainsAny(value, ":@=") }
+
+// badValue is what package flag says of a value that it can't read, and badFlag what it
+// says of an argument that is not a flag.
+var (
+	badValue = regexp.MustCompile(`(?s)^invalid (boolean )?value (".*") for (?:flag )?(-\w+): `)
+	badFlag  = regexp.MustCompile(`(?s)^(flag provided but not defined|bad flag syntax): (.*)$`)
+)
+
+// flagError returns an error of package flag without what may hold a password.
+func flagError(err error) error {
+	if match := badValue.FindStringSubmatch(err.Error()); match != nil && mayHoldPassword(match[2]) {
+		if match[1] != "" {
+			return misusef("%s isn't true or false", match[3])
+		}
+		return misusef("%s isn't a duration, such as 1h", match[3])
+	}
+	if match := badFlag.FindStringSubmatch(err.Error()); match != nil && mayHoldPassword(match[2]) {
+		return misusef("%s", match[1])
+	}
+	return misuseError{err}
 }
 
 // do does what the flags say.

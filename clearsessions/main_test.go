@@ -245,6 +245,43 @@ func TestMisuseIsSaidAndHasStatusTwo(t *testing.T) {
 	}
 }
 
+// What is given in the wrong place may be a DSN, whose password a log would keep.
+func TestMisuseShowsNoPassword(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:hunter2@h/db",
+		"u:hunter2@tcp(h)/db",
+		"host=h password=hunter2",
+		"h:hunter2",
+		"u@hunter2",
+	} {
+		for _, test := range []struct {
+			name        string
+			environment map[string]string
+			args        []string
+			says        string
+		}{
+			{"as a store", nil, []string{"-store", dsn, "-dsn", "x"}, "-store is none of sqlite, postgres, mysql"},
+			{"as a store, after =", nil, []string{"-store=" + dsn}, "-store is none of sqlite, postgres, mysql"},
+			{"as a store in the environment", map[string]string{"STORE": dsn, "DSN": "x"}, nil, "-store is none of sqlite, postgres, mysql"},
+			{"as a table", nil, []string{"-store", "sqlite", "-dsn", "x", "-table", dsn}, "-table isn't the name of a table"},
+			{"as an interval", nil, []string{"-every", dsn}, "-every isn't a duration, such as 1h"},
+			{"as a timeout", nil, []string{"-timeout=" + dsn}, "-timeout isn't a duration, such as 1h"},
+			{"as a switch", nil, []string{"-count=" + dsn}, "-count isn't true or false"},
+			{"as a flag", nil, []string{"-" + dsn}, "flag provided but not defined"},
+			{"as a flag without a name", nil, []string{"-=" + dsn}, "bad flag syntax"},
+			{"as a flag of three dashes", nil, []string{"---" + dsn}, "bad flag syntax"},
+			{"as an argument", nil, []string{"-store", "sqlite", "-dsn", "x", dsn}, "unexpected argument"},
+		} {
+			t.Run(test.name+" "+dsn, func(t *testing.T) {
+				status, out, errOut := call(t, t.Context(), test.environment, test.args...)
+				assert.Equal(t, misuse, status)
+				assert.Contains(t, errOut, test.says)
+				assert.NotContains(t, out+errOut, "hunter2")
+			})
+		}
+	}
+}
+
 func TestHelpNamesEachFlag(t *testing.T) {
 	status, out, errOut := call(t, t.Context(), nil, "-help")
 	assert.Equal(t, good, status)
