@@ -63,6 +63,47 @@ func TestTheEnglishIsPlain(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// placeholder is a line that a script or a person was to replace with text, such as
+// the name of a table of figures.
+var placeholder = regexp.MustCompile(`^[A-Z]+_[A-Z_]+$`)
+
+func TestTheEnglishLeavesNoPlaceholder(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == ".git"):
+			return fs.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Empty(t, placeholders(string(text)), path)
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+// placeholders returns the placeholders of a page, outside of code.
+func placeholders(text string) (found []string) {
+	fenced := false
+	for i, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+		}
+		if line = strings.TrimRight(line, " \t\r"); !fenced && placeholder.MatchString(line) {
+			found = append(found, fmt.Sprintf("line %d: %s", i+1, line))
+		}
+	}
+	return found
+}
+
+func TestPlaceholdersAreFound(t *testing.T) {
+	require.Equal(t, []string{"line 1: CLEAR_TABLE", "line 8: A_B_C"},
+		placeholders("CLEAR_TABLE \n\n```sh\nSECRET_KEY\n```\n    SECRET_KEY\nSet SECRET_KEY\nA_B_C\nHTTP\n`A_B`"))
+}
+
 // badPhrases returns what a text should say otherwise.
 func badPhrases(text string) (found []string) {
 	for _, phrase := range phrases {
