@@ -153,7 +153,7 @@ func WithLifetime(d time.Duration) Option { return func(o *settings) { o.rules.l
 // number: Django's is "_auth_user_id". "" is for sites whose sessions belong to nobody.
 //
 // If r can't be asked, the request fails, through [WithErrorHandler]; if it can't be told,
-// Flush and CycleKey do. See [WithStaleAnswers] and [AcceptUnanswered] for the other ways.
+// Flush and CycleKey do. See [WithStaleAnswers] and [WithUnansweredAccepted] for the other ways.
 // A session from before this option counts as begun when it was last saved then, and its
 // ID is a hash of its cookie. Default: none, so that a copy of a cookie works until it expires.
 func WithRevocations(r Revocations, userKey string) Option {
