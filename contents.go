@@ -32,9 +32,10 @@ type contents struct {
 	skipRenew bool
 	told      bool // the handler knows of an error
 
-	changes    int              // how often it was modified
-	flushes    int              // how often it was flushed
-	sinceFlush int              // how often it was modified since
+	changes    int32            // how often it was modified
+	flushes    int32            // how often it was flushed
+	keptFlush  int32            // the flushes before what the store has kept
+	sinceFlush int32            // how often it was modified since
 	bad        map[string]error // why the values of these keys couldn't be set
 	lateKeys   []string         // changed since it was closed; not reported yet
 }

@@ -144,6 +144,7 @@ type ending struct {
 	every    bool  // every request saves
 	optional bool  // what nobody asked for may be saved
 	failed   bool  // nothing is saved, and only a flush holds
+	retried  bool  // after something that couldn't be saved
 	final    bool  // later changes are too late
 }
 
@@ -164,8 +165,8 @@ type closing struct {
 	otherCookies
 	several  bool     // the visitor sent more than one, good or bad
 	chunks   chunkSet // that the visitor may have
-	changes  int      // how often it had been modified
-	flushes  int      // and how often flushed
+	changes  int32    // how often it had been modified
+	flushes  int32    // and how often flushed
 	accessed bool     // the response depends on it
 	modified bool     // by the handler; otherwise it is only to be renewed
 	dropped  bool     // there are changes that are not saved
@@ -214,7 +215,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 // closeFailed is close for a response that failed: what was flushed stays flushed.
 func (s *lifecycle) closeFailed(c *closing) {
 	c.dropped = s.modified && s.sinceFlush > 0
-	if s.flushes > 0 {
+	if s.flushes > s.keptFlush {
 		o := s.other()
 		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks
 		c.changes, c.flushes = s.changes, s.flushes
@@ -332,6 +333,9 @@ func (s *lifecycle) kept(c *closing, value, version string) {
 		}
 		return
 	}
+	if value != "" {
+		s.keptFlush = c.flushes
+	}
 	s.value, s.record = value, nil
 	if version != "" {
 		s.record = &recordState{base: c.rec.Data, version: version}
@@ -356,6 +360,14 @@ func (s *lifecycle) use(rules *policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = rules
+}
+
+// isFlushed reports whether the session of the visitor's cookies was flushed, and no other
+// has been saved since.
+func (s *lifecycle) isFlushed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents != nil && s.failure == nil && s.sent && s.flushes > s.keptFlush
 }
 
 // toldWhy reports whether a value that couldn't be set is all that stops the

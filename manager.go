@@ -313,7 +313,7 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 	defer c.free()
 	err = s.close(how, &c)
 	vary := c.accessed
-	if c.dropped {
+	if c.dropped && !how.retried {
 		m.log(ctx, r, slog.LevelWarn, "session changes dropped", errFailedResponse)
 	}
 	if err == nil && c.what != keepCookie {

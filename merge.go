@@ -80,7 +80,7 @@ func (s *lifecycle) rebase(how *ending, c *closing, theirs *contents) error {
 
 // adoptMerged makes the session what merging has made of it, and decides what
 // becomes of it, unless it was changed meanwhile.
-func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merged jsonobject.Object, changes int) bool {
+func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merged jsonobject.Object, changes int32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.changes != changes {

@@ -112,6 +112,7 @@ func (x *exchange) begin(status int) error {
 		return nil
 	case status >= http.StatusBadRequest && x.session.toldWhy():
 		x.log(slog.LevelError, "session not saved", err)
+		x.flushAlone(x.inner.Header())
 		return nil
 	}
 	x.reply(err)
@@ -157,6 +158,24 @@ func (x *exchange) save(status int) error {
 		m.jar.setIn(h, &change)
 	}
 	return err
+}
+
+// flushAlone ends a session that was flushed where what came after the flush can't be
+// saved: the visitor is logged out all the same.
+func (x *exchange) flushAlone(h http.Header) {
+	m := x.manager
+	if !x.session.isFlushed() {
+		return
+	}
+	how := ending{rules: &m.rules, came: x.came, failed: true, retried: true, final: true}
+	change, err := m.save(x.parent, x.request, &x.session, &how)
+	if err != nil || !change.set {
+		return // it is the store's failure that has been logged, or the visitor had no session
+	}
+	x.set = true
+	m.jar.takeBack(h, &change)
+	keepPrivate(h)
+	m.jar.setIn(h, &change)
 }
 
 // isUntouched closes a session that nobody has got hold of, and reports whether it is
@@ -218,6 +237,7 @@ func (x *exchange) reply(err error) {
 	clear(h)
 	maps.Copy(h, e.before)
 	vary(h)
+	x.flushAlone(h)
 	w := &replyWriter{ResponseWriter: x.inner}
 	defer func() {
 		if !w.begun { // the visitor must not take silence for success
