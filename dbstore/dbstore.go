@@ -106,16 +106,17 @@ import (
 // A Store is a [cookiestore.Store] that keeps sessions in the rows of a table. It
 // is safe for concurrent use, by any number of processes.
 type Store struct {
-	db      *pool
-	reads   *pool     // the same, but in a store of OpenSQLite
-	opened  []*sql.DB // what Close closes
-	rows    *cookiestore.DjangoRows
-	hashed  bool // see WithHashedKeys
-	dialect *dialect
-	table   string
-	queries queries
-	timeout time.Duration
-	now     func() time.Time
+	db       *pool
+	reads    *pool     // the same, but in a store of OpenSQLite
+	opened   []*sql.DB // what Close closes
+	volatile bool      // the database ends with its connection, so nothing interrupts a statement
+	rows     *cookiestore.DjangoRows
+	hashed   bool // see WithHashedKeys
+	dialect  *dialect
+	table    string
+	queries  queries
+	timeout  time.Duration
+	now      func() time.Time
 
 	vetted   atomic.Pointer[settings] // of the server, where they matter
 	writers  queue                    // where only one can write

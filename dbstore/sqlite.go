@@ -34,7 +34,8 @@ import (
 //
 // A database in memory (":memory:", mode=memory) exists once for each connection,
 // so it gets a single connection, for reading and writing. It is empty again after
-// Close.
+// Close. A context, or [WithTimeout], ends the wait for that connection, but not a
+// statement that runs: a driver may close a connection that it has interrupted.
 //
 // The connections are the store's own. A program that keeps other data in the same
 // file opens it a second time. Close the store when the program ends.
@@ -59,7 +60,8 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 		return nil, err
 	}
 	store.opened = append(store.opened, writer)
-	if !inMemory(uri) {
+	store.volatile = inMemory(uri)
+	if !store.volatile {
 		reader := open(max(4, runtime.GOMAXPROCS(0)), "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON")
 		store.reads = &pool{DB: reader}
 		store.opened = append(store.opened, reader)

@@ -43,7 +43,7 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 		}
 		defer leave()
 	}
-	tear, err := s.attempt(ctx, s.db, func(conn *sql.Conn) error {
+	tear, err := s.attempt(ctx, s.db, func(ctx context.Context, conn *sql.Conn) error {
 		if err := s.vet(ctx, conn, packetSize(statement, args)); err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 
 // query runs a query for one row. The error is [sql.ErrNoRows] if there is none.
 func (s *Store) query(ctx context.Context, query string, args []any, into ...any) error {
-	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+	_, err := s.attempt(ctx, s.reads, func(ctx context.Context, conn *sql.Conn) error {
 		return conn.QueryRowContext(ctx, query, args...).Scan(into...)
 	})
 	return err
@@ -74,7 +74,7 @@ func (s *Store) query(ctx context.Context, query string, args []any, into ...any
 // a time.
 func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row, error) {
 	var rows []Row
-	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+	_, err := s.attempt(ctx, s.reads, func(ctx context.Context, conn *sql.Conn) error {
 		found, err := conn.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row
 //     out: the caller must see to it that twice is as good as once. That error is tear.
 //
 // Each statement is a transaction of its own.
-func (s *Store) attempt(ctx context.Context, db *pool, work func(*sql.Conn) error) (tear, err error) {
+func (s *Store) attempt(ctx context.Context, db *pool, work func(context.Context, *sql.Conn) error) (tear, err error) {
 	began := time.Now()
 	others := -1 // how many connections may be as bad as one that was
 	for try := 1; ; try++ {
@@ -132,7 +132,7 @@ func (s *Store) attempt(ctx context.Context, db *pool, work func(*sql.Conn) erro
 }
 
 // once does it on one connection, or says what the error means.
-func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(*sql.Conn) error) (failure, error) {
+func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(context.Context, *sql.Conn) error) (failure, error) {
 	leave, err := db.queue.enter(ctx, db.Stats().MaxOpenConnections)
 	if err != nil {
 		return final, s.connectFailure(ctx, db, err)
@@ -147,7 +147,13 @@ func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(*sql.C
 		return what, s.connectFailure(ctx, db, err)
 	}
 	defer conn.Close()
-	err = work(conn)
+	running := ctx
+	if s.volatile {
+		// A driver that interrupts a statement may give the connection up, and the
+		// database would go with it.
+		running = context.WithoutCancel(ctx)
+	}
+	err = work(running, conn)
 	if err == nil || ctx.Err() != nil {
 		return final, err
 	}
