@@ -300,7 +300,7 @@ func (s *Store) record(row Row) (cookiestore.Record, error) {
 // covers the rest; or all of it, in a row from before Django 3.1.
 //
 // Save runs to its end under the store's timeout, even if the context is canceled: a
-// visitor who closes the page has still paid. The error is
+// visitor who closes the page has still paid. A deadline of the context holds. The error is
 // [cookiestore.ErrTooLarge] if the row exceeds MySQL's max_allowed_packet.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
@@ -312,7 +312,7 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	if err != nil {
 		return "", "", err
 	}
-	ctx, cancel := s.limit(context.WithoutCancel(ctx))
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	onState := s.queries.onState(rec.Version)
 	var changed int64
@@ -349,7 +349,7 @@ func (s *Store) holds(ctx context.Context, key, data string, now time.Time) bool
 // Delete removes the row of a session. As Save does, it runs to its end under the
 // store's timeout.
 func (s *Store) Delete(ctx context.Context, _, value, version string) error {
-	ctx, cancel := s.limit(context.WithoutCancel(ctx))
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	if version == "" {
 		_, _, err := s.exec(ctx, s.queries.remove, s.rowKey(value))

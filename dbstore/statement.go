@@ -27,6 +27,20 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeoutCause(ctx, s.timeout, timeoutError{s.timeout})
 }
 
+// detached is limit for what goes on when the visitor leaves. The context's cancellation
+// doesn't end it, but its deadline does: the middleware sets one for all that a request
+// does to save its session.
+func (s *Store) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	kept := context.WithoutCancel(ctx)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return s.limit(kept)
+	}
+	kept, cancel := context.WithDeadline(kept, deadline)
+	kept, cancelLimit := s.limit(kept)
+	return kept, func() { cancelLimit(); cancel() }
+}
+
 // exec runs a statement and returns how many rows it has changed. If torn is true,
 // a connection broke meanwhile: the statement was then carried out once, twice or
 // not at all, and changed counts the last time only.
