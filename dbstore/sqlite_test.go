@@ -277,17 +277,22 @@ func TestDatabasesInMemory(t *testing.T) {
 				db.SetMaxOpenConns(test.connections)
 				store, err := New(db, testKey)
 				require.NoError(t, err)
+				ended, err := NewRevocations(db)
+				require.NoError(t, err)
+				of := ended.CreateTable(t.Context())
 				err = store.CreateTable(t.Context())
 				if test.refused {
+					require.ErrorContains(t, of, refused, "revocations")
 					require.ErrorContains(t, err, refused)
 					require.ErrorContains(t, store.CreateTable(t.Context()), refused, "the second time, too")
 					return
 				}
 				require.NoError(t, err)
+				require.NoError(t, of)
 				store.insert(t, `{"a":1}`, time.Now(), time.Hour)
 				var names int
 				require.NoError(t, db.QueryRow("SELECT count(*) FROM sqlite_master WHERE type = 'table'").Scan(&names))
-				require.Equal(t, 1, names, "the check leaves nothing behind")
+				require.Equal(t, 2, names, "the check leaves nothing behind")
 			})
 		}
 	})
