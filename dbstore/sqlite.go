@@ -43,11 +43,21 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 	if path == "" {
 		return nil, errors.New("dbstore: the path of the SQLite database is empty")
 	}
+	uri := sqliteURI(path)
+	if file, _, _ := strings.Cut(uri, "?"); strings.Contains(path, "\x00") || strings.Contains(file, "%00") {
+		return nil, errors.New("dbstore: the path of the SQLite database has a NUL byte")
+	}
+	var o options
+	for _, option := range opts {
+		option(&o)
+	}
+	if o.dialect != 0 && o.dialect != SQLite {
+		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", o.dialect)
+	}
 	named, err := sqliteDriver(driver)
 	if err != nil {
 		return nil, err
 	}
-	uri := sqliteURI(path)
 	open := func(connections int, settings string) *sql.DB {
 		db := sql.OpenDB(&sqliteConnector{named, uri, settings})
 		db.SetMaxOpenConns(connections)

@@ -204,6 +204,9 @@ func TestOpenSQLiteRefuses(t *testing.T) {
 		{"a driver of another database", "pgx", path, "key", `the driver "pgx" is one for PostgreSQL, not for SQLite`},
 		{"no path", "sqlite", "", "key", "the path of the SQLite database is empty"},
 		{"no key", "sqlite", path, "", "empty"},
+		{"a NUL", "sqlite", path + "\x00.db", "key", "the path of the SQLite database has a NUL byte"},
+		{"a NUL in a URI", "sqlite3", "file:" + path + "\x00.db", "key", "the path of the SQLite database has a NUL byte"},
+		{"an escaped NUL in a URI", "sqlite", "file:" + path + "%00.db", "key", "the path of the SQLite database has a NUL byte"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := OpenSQLite(test.driver, test.path, []byte(test.key))
@@ -211,8 +214,16 @@ func TestOpenSQLiteRefuses(t *testing.T) {
 			require.NoFileExists(t, path)
 		})
 	}
+	for name, dialect := range map[string]Dialect{"PostgreSQL": PostgreSQL, "MySQL": MySQL} {
+		_, err := OpenSQLite("sqlite", path, testKey, WithDialect(dialect))
+		require.ErrorContains(t, err, "OpenSQLite was given WithDialect of "+name)
+	}
+	store, err := OpenSQLite("sqlite", path, testKey, WithDialect(SQLite))
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+
 	options := []Option{WithTable("a"), nil}[:1]
-	_, err := OpenSQLite("sqlite", path, testKey, options...)
+	_, err = OpenSQLite("sqlite", path, testKey, options...)
 	require.NoError(t, err)
 	require.Nil(t, options[:2][1], "the caller's options are left alone")
 }
