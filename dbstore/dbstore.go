@@ -80,7 +80,9 @@
 //   - Where the connection breaks, the statement may have been carried out. It is sent
 //     once more, on a connection that answers. A new session has a key that is used
 //     once, and a change is made only to the state that was loaded, so neither can
-//     happen twice; what the first has done, the second finds.
+//     happen twice; what the first has done, the second finds. If another process
+//     has saved the very same dictionary in that same second, the two can't be told
+//     apart, and count as one: a counter that both have raised to 2 stays at 2.
 //
 // A database that doesn't answer all the same, or can't be written to, is an error for
 // the middleware's error handler, and the visitor's cookie stays as it is. Nothing has
