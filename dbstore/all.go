@@ -95,7 +95,7 @@ func (s *Store) rowsAfter(ctx context.Context, key string, now any, limit int) (
 // whatever state it is in by now. A row that isn't there is not an error. A session that
 // has got a new key meanwhile ([cookiestore.Session.CycleKey]) is another row. As Save does, it runs to its end under the store's timeout.
 func (s *Store) DeleteRow(ctx context.Context, row Row) error {
-	ctx, cancel := s.limit(context.WithoutCancel(ctx))
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	_, _, err := s.exec(ctx, s.queries.remove, row.SessionKey)
 	return err

@@ -50,7 +50,7 @@ func (s *Store) probe(ctx context.Context) error {
 
 // createAtOnce makes the table in one transaction, while nobody else does.
 func (s *Store) createAtOnce(ctx context.Context, steps creation) error {
-	_, err := s.attempt(ctx, s.db, func(conn *sql.Conn) error {
+	_, err := s.attempt(ctx, s.db, func(ctx context.Context, conn *sql.Conn) error {
 		tx, err := conn.BeginTx(ctx, nil)
 		if err != nil {
 			return err

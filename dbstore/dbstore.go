@@ -80,7 +80,9 @@
 //   - Where the connection breaks, the statement may have been carried out. It is sent
 //     once more, on a connection that answers. A new session has a key that is used
 //     once, and a change is made only to the state that was loaded, so neither can
-//     happen twice; what the first has done, the second finds.
+//     happen twice; what the first has done, the second finds. If another process
+//     has saved the very same dictionary in that same second, the two can't be told
+//     apart, and count as one: a counter that both have raised to 2 stays at 2.
 //
 // A database that doesn't answer all the same, or can't be written to, is an error for
 // the middleware's error handler, and the visitor's cookie stays as it is. Nothing has
@@ -106,16 +108,17 @@ import (
 // A Store is a [cookiestore.Store] that keeps sessions in the rows of a table. It
 // is safe for concurrent use, by any number of processes.
 type Store struct {
-	db      *pool
-	reads   *pool     // the same, but in a store of OpenSQLite
-	opened  []*sql.DB // what Close closes
-	rows    *cookiestore.DjangoRows
-	hashed  bool // see WithHashedKeys
-	dialect *dialect
-	table   string
-	queries queries
-	timeout time.Duration
-	now     func() time.Time
+	db       *pool
+	reads    *pool     // the same, but in a store of OpenSQLite
+	opened   []*sql.DB // what Close closes
+	volatile bool      // the database ends with its connection, so nothing interrupts a statement
+	rows     *cookiestore.DjangoRows
+	hashed   bool // see WithHashedKeys
+	dialect  *dialect
+	table    string
+	queries  queries
+	timeout  time.Duration
+	now      func() time.Time
 
 	vetted   atomic.Pointer[settings] // of the server, where they matter
 	writers  queue                    // where only one can write
@@ -299,7 +302,7 @@ func (s *Store) record(row Row) (cookiestore.Record, error) {
 // covers the rest; or all of it, in a row from before Django 3.1.
 //
 // Save runs to its end under the store's timeout, even if the context is canceled: a
-// visitor who closes the page has still paid. The error is
+// visitor who closes the page has still paid. A deadline of the context holds. The error is
 // [cookiestore.ErrTooLarge] if the row exceeds MySQL's max_allowed_packet.
 func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (value, version string, err error) {
 	key, expires, now := rec.Cookie, s.dialect.time(rec.Expires), s.dialect.time(rec.Saved)
@@ -311,7 +314,7 @@ func (s *Store) Save(ctx context.Context, _ string, rec cookiestore.Record) (val
 	if err != nil {
 		return "", "", err
 	}
-	ctx, cancel := s.limit(context.WithoutCancel(ctx))
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	onState := s.queries.onState(rec.Version)
 	var changed int64
@@ -348,7 +351,7 @@ func (s *Store) holds(ctx context.Context, key, data string, now time.Time) bool
 // Delete removes the row of a session. As Save does, it runs to its end under the
 // store's timeout.
 func (s *Store) Delete(ctx context.Context, _, value, version string) error {
-	ctx, cancel := s.limit(context.WithoutCancel(ctx))
+	ctx, cancel := s.detached(ctx)
 	defer cancel()
 	if version == "" {
 		_, _, err := s.exec(ctx, s.queries.remove, s.rowKey(value))

@@ -122,7 +122,7 @@ func (r *Revocations) RevokeAll(ctx context.Context, upTo, until time.Time) erro
 
 // record writes a row, or moves the times of one that is there. It may run twice.
 func (r *Revocations) record(ctx context.Context, subject string, upTo int64, until time.Time) error {
-	ctx, cancel := r.store.limit(context.WithoutCancel(ctx)) // a visitor who leaves has still logged out
+	ctx, cancel := r.store.detached(ctx) // a visitor who leaves has still logged out
 	defer cancel()
 	_, _, err := r.store.exec(ctx, r.end, subject, upTo, keepUntil(until))
 	return err
@@ -132,6 +132,9 @@ func (r *Revocations) record(ctx context.Context, subject string, upTo int64, un
 func (r *Revocations) CreateTable(ctx context.Context) error {
 	ctx, cancel := r.store.limit(ctx)
 	defer cancel()
+	if err := r.store.refuseSplitMemory(ctx); err != nil {
+		return err
+	}
 	return r.store.createTable(ctx, r.store.dialect.createRevocations)
 }
 

@@ -34,7 +34,8 @@ import (
 //
 // A database in memory (":memory:", mode=memory) exists once for each connection,
 // so it gets a single connection, for reading and writing. It is empty again after
-// Close.
+// Close. A context, or [WithTimeout], ends the wait for that connection, but not a
+// statement that runs: a driver may close a connection that it has interrupted.
 //
 // The connections are the store's own. A program that keeps other data in the same
 // file opens it a second time. Close the store when the program ends.
@@ -42,11 +43,21 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 	if path == "" {
 		return nil, errors.New("dbstore: the path of the SQLite database is empty")
 	}
+	uri := sqliteURI(path)
+	if file, _, _ := strings.Cut(uri, "?"); strings.Contains(path, "\x00") || strings.Contains(file, "%00") {
+		return nil, errors.New("dbstore: the path of the SQLite database has a NUL byte")
+	}
+	var o options
+	for _, option := range opts {
+		option(&o)
+	}
+	if o.dialect != 0 && o.dialect != SQLite {
+		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", o.dialect)
+	}
 	named, err := sqliteDriver(driver)
 	if err != nil {
 		return nil, err
 	}
-	uri := sqliteURI(path)
 	open := func(connections int, settings string) *sql.DB {
 		db := sql.OpenDB(&sqliteConnector{named, uri, settings})
 		db.SetMaxOpenConns(connections)
@@ -59,7 +70,8 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 		return nil, err
 	}
 	store.opened = append(store.opened, writer)
-	if !inMemory(uri) {
+	store.volatile = inMemory(uri)
+	if !store.volatile {
 		reader := open(max(4, runtime.GOMAXPROCS(0)), "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON")
 		store.reads = &pool{DB: reader}
 		store.opened = append(store.opened, reader)

@@ -204,6 +204,9 @@ func TestOpenSQLiteRefuses(t *testing.T) {
 		{"a driver of another database", "pgx", path, "key", `the driver "pgx" is one for PostgreSQL, not for SQLite`},
 		{"no path", "sqlite", "", "key", "the path of the SQLite database is empty"},
 		{"no key", "sqlite", path, "", "empty"},
+		{"a NUL", "sqlite", path + "\x00.db", "key", "the path of the SQLite database has a NUL byte"},
+		{"a NUL in a URI", "sqlite3", "file:" + path + "\x00.db", "key", "the path of the SQLite database has a NUL byte"},
+		{"an escaped NUL in a URI", "sqlite", "file:" + path + "%00.db", "key", "the path of the SQLite database has a NUL byte"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := OpenSQLite(test.driver, test.path, []byte(test.key))
@@ -211,8 +214,16 @@ func TestOpenSQLiteRefuses(t *testing.T) {
 			require.NoFileExists(t, path)
 		})
 	}
+	for name, dialect := range map[string]Dialect{"PostgreSQL": PostgreSQL, "MySQL": MySQL} {
+		_, err := OpenSQLite("sqlite", path, testKey, WithDialect(dialect))
+		require.ErrorContains(t, err, "OpenSQLite was given WithDialect of "+name)
+	}
+	store, err := OpenSQLite("sqlite", path, testKey, WithDialect(SQLite))
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+
 	options := []Option{WithTable("a"), nil}[:1]
-	_, err := OpenSQLite("sqlite", path, testKey, options...)
+	_, err = OpenSQLite("sqlite", path, testKey, options...)
 	require.NoError(t, err)
 	require.Nil(t, options[:2][1], "the caller's options are left alone")
 }
@@ -277,17 +288,22 @@ func TestDatabasesInMemory(t *testing.T) {
 				db.SetMaxOpenConns(test.connections)
 				store, err := New(db, testKey)
 				require.NoError(t, err)
+				ended, err := NewRevocations(db)
+				require.NoError(t, err)
+				of := ended.CreateTable(t.Context())
 				err = store.CreateTable(t.Context())
 				if test.refused {
+					require.ErrorContains(t, of, refused, "revocations")
 					require.ErrorContains(t, err, refused)
 					require.ErrorContains(t, store.CreateTable(t.Context()), refused, "the second time, too")
 					return
 				}
 				require.NoError(t, err)
+				require.NoError(t, of)
 				store.insert(t, `{"a":1}`, time.Now(), time.Hour)
 				var names int
 				require.NoError(t, db.QueryRow("SELECT count(*) FROM sqlite_master WHERE type = 'table'").Scan(&names))
-				require.Equal(t, 1, names, "the check leaves nothing behind")
+				require.Equal(t, 2, names, "the check leaves nothing behind")
 			})
 		}
 	})
@@ -337,6 +353,29 @@ func TestDatabasesInMemory(t *testing.T) {
 		store, err := New(open(t, "sqlite", "file:"+t.TempDir()+"/none/s.db"), testKey)
 		require.NoError(t, err)
 		require.ErrorContains(t, store.CreateTable(t.Context()), "dbstore: ")
+	})
+}
+
+// A request that ends amid a statement doesn't take the database in memory with it.
+func TestMemoryOutlivesContexts(t *testing.T) {
+	onEachSQLite(t, func(t *testing.T, driver string) {
+		store := newSQLite(t, driver, ":memory:")
+		const rows = 20_000
+		store.sql(t, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < ?)
+			INSERT INTO {table} SELECT printf('%032d', i), 'x', '2999-01-01 00:00:00' FROM n`, rows)
+		for i := range 30 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
+			_, _, _ = store.Count(ctx)
+			cancel()
+			ctx, cancel = context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
+			for range store.All(ctx) {
+			}
+			_ = store.ClearExpired(ctx)
+			cancel()
+			live, _, err := store.Count(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, rows, live)
+		}
 	})
 }
 

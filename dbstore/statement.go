@@ -27,6 +27,20 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeoutCause(ctx, s.timeout, timeoutError{s.timeout})
 }
 
+// detached is limit for what goes on when the visitor leaves. The context's cancellation
+// doesn't end it, but its deadline does: the middleware sets one for all that a request
+// does to save its session.
+func (s *Store) detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	kept := context.WithoutCancel(ctx)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return s.limit(kept)
+	}
+	kept, cancel := context.WithDeadline(kept, deadline)
+	kept, cancelLimit := s.limit(kept)
+	return kept, func() { cancelLimit(); cancel() }
+}
+
 // exec runs a statement and returns how many rows it has changed. If torn is true,
 // a connection broke meanwhile: the statement was then carried out once, twice or
 // not at all, and changed counts the last time only.
@@ -43,7 +57,7 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 		}
 		defer leave()
 	}
-	tear, err := s.attempt(ctx, s.db, func(conn *sql.Conn) error {
+	tear, err := s.attempt(ctx, s.db, func(ctx context.Context, conn *sql.Conn) error {
 		if err := s.vet(ctx, conn, packetSize(statement, args)); err != nil {
 			return err
 		}
@@ -64,7 +78,7 @@ func (s *Store) execTimed(ctx context.Context, took *time.Duration, statement st
 
 // query runs a query for one row. The error is [sql.ErrNoRows] if there is none.
 func (s *Store) query(ctx context.Context, query string, args []any, into ...any) error {
-	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+	_, err := s.attempt(ctx, s.reads, func(ctx context.Context, conn *sql.Conn) error {
 		return conn.QueryRowContext(ctx, query, args...).Scan(into...)
 	})
 	return err
@@ -74,7 +88,7 @@ func (s *Store) query(ctx context.Context, query string, args []any, into ...any
 // a time.
 func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row, error) {
 	var rows []Row
-	_, err := s.attempt(ctx, s.reads, func(conn *sql.Conn) error {
+	_, err := s.attempt(ctx, s.reads, func(ctx context.Context, conn *sql.Conn) error {
 		found, err := conn.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -106,7 +120,7 @@ func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row
 //     out: the caller must see to it that twice is as good as once. That error is tear.
 //
 // Each statement is a transaction of its own.
-func (s *Store) attempt(ctx context.Context, db *pool, work func(*sql.Conn) error) (tear, err error) {
+func (s *Store) attempt(ctx context.Context, db *pool, work func(context.Context, *sql.Conn) error) (tear, err error) {
 	began := time.Now()
 	others := -1 // how many connections may be as bad as one that was
 	for try := 1; ; try++ {
@@ -132,7 +146,7 @@ func (s *Store) attempt(ctx context.Context, db *pool, work func(*sql.Conn) erro
 }
 
 // once does it on one connection, or says what the error means.
-func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(*sql.Conn) error) (failure, error) {
+func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(context.Context, *sql.Conn) error) (failure, error) {
 	leave, err := db.queue.enter(ctx, db.Stats().MaxOpenConnections)
 	if err != nil {
 		return final, s.connectFailure(ctx, db, err)
@@ -147,7 +161,13 @@ func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(*sql.C
 		return what, s.connectFailure(ctx, db, err)
 	}
 	defer conn.Close()
-	err = work(conn)
+	running := ctx
+	if s.volatile {
+		// A driver that interrupts a statement may give the connection up, and the
+		// database would go with it.
+		running = context.WithoutCancel(ctx)
+	}
+	err = work(running, conn)
 	if err == nil || ctx.Err() != nil {
 		return final, err
 	}

@@ -31,6 +31,7 @@ type faulty struct {
 	late  func(query string) error
 	args  func(query string, args []any) error
 	hang  func(query string, args []any) bool // until the context is done
+	seen  func(context.Context)
 }
 
 func (f *faulty) Connect(context.Context) (driver.Conn, error) {
@@ -58,6 +59,9 @@ func (c *faultyConn) ExecContext(ctx context.Context, query string, args []drive
 		if err := c.f.args(query, values); err != nil {
 			return nil, err
 		}
+	}
+	if c.f.seen != nil {
+		c.f.seen(ctx)
 	}
 	if c.f.hang != nil && c.f.hang(query, values) {
 		<-ctx.Done()
@@ -223,6 +227,43 @@ func TestTryingAgainIsBounded(t *testing.T) {
 			require.Greater(t, tries, 1)
 			require.LessOrEqual(t, tries, test.most)
 			require.ErrorContains(t, err, "dbstore: ")
+		})
+	}
+}
+
+// Without a bound of the store's own, that of the context holds: the middleware sets one.
+// A cancellation ends nothing.
+func TestWritesEndAtTheContextsDeadline(t *testing.T) {
+	store, f := newFaulty(t, PostgreSQL)
+	r := newRevocations(t, store.db.DB, WithDialect(SQLite))
+	now := time.Now()
+	for name, write := range map[string]func(context.Context) error{
+		"Save": func(ctx context.Context) error {
+			_, _, err := store.Save(ctx, "", cookiestore.Record{Data: `{"a":1}`, Saved: now, Expires: now.Add(time.Hour)})
+			return err
+		},
+		"Delete":    func(ctx context.Context) error { return store.Delete(ctx, "", newKey(), "") },
+		"DeleteRow": func(ctx context.Context) error { return store.DeleteRow(ctx, Row{SessionKey: newKey()}) },
+		"Revoke":    func(ctx context.Context) error { return r.Revoke(ctx, "one", now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, timeout := range []time.Duration{0, time.Minute} {
+				store.timeout, r.store.timeout = timeout, timeout
+				near := now.Add(time.Hour)
+				ctx, cancel := context.WithDeadline(t.Context(), near)
+				var deadline time.Time
+				f.seen = func(ctx context.Context) { deadline, _ = ctx.Deadline() }
+				cancel()
+				require.NoError(t, write(ctx), "the visitor has left")
+				if timeout == 0 {
+					require.Equal(t, near, deadline)
+				}
+
+				f.seen = nil
+				ctx, cancel = context.WithDeadline(t.Context(), now.Add(-time.Second))
+				require.ErrorIs(t, write(ctx), context.DeadlineExceeded)
+				cancel()
+			}
 		})
 	}
 }
