@@ -20,6 +20,7 @@ type jar struct {
 
 	// honoured is when the last request began that got the user's page.
 	honoured time.Time
+	failed   time.Time       // when the last one began that failed
 	refused  [instances]bool // by which of them it was refused
 }
 
@@ -114,6 +115,7 @@ func (c *crowd) call(ctx context.Context, j *jar, t *tally) error {
 		j.refused[answer.instance] = true
 		return nil // which takes the cookie back
 	case http.StatusInternalServerError:
+		j.failed = began
 		if !ended {
 			t.failed.Add(1)
 		}

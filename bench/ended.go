@@ -102,7 +102,7 @@ func (s *redisServer) kill() {
 // open is an opener.
 func (s *redisServer) open(now func() time.Time) (cookiestore.Revocations, func() error, error) {
 	client := redis.NewClient(&redis.Options{Addr: s.address, PoolSize: connections, MaxRetries: -1,
-		DialerRetries: 1, DialTimeout: 2 * time.Second, ReadTimeout: time.Second, ContextTimeoutEnabled: true})
+		DialerRetries: 1, DialerRetryTimeout: time.Millisecond, DialTimeout: 2 * time.Second, ReadTimeout: time.Second, ContextTimeoutEnabled: true})
 	ended, err := redisrevoke.New(client, redisrevoke.WithClock(now))
 	return ended, client.Close, err
 }

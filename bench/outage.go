@@ -18,7 +18,7 @@ type outage struct {
 	lastAccepted     time.Duration // when the last of them began that was accepted, after the kill
 
 	after    []time.Duration // for each jar that was ended just before the kill, sorted
-	recovery time.Duration   // from the restart until all is as it should be
+	recovery time.Duration   // from the restart to the last request that failed, or was accepted with one of these
 	later    []time.Duration // for each jar that was ended after it
 }
 
@@ -92,7 +92,14 @@ func measureOutage(ctx context.Context, w watch, bound time.Duration, server *re
 	if err := c.settle(ctx, last); err != nil {
 		return o, err
 	}
-	o.recovery = c.now().Sub(restarted)
+	for _, u := range slices.Concat(last, staying) {
+		for _, j := range u.jars {
+			o.recovery = max(o.recovery, j.failed.Sub(restarted))
+			if u.mayBeRefused() {
+				o.recovery = max(o.recovery, j.honoured.Sub(restarted))
+			}
+		}
+	}
 	var back tally
 	err = inTurn(
 		func() error { return c.during(ctx, &back, func() error { return c.leave(ctx, later) }) },

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeWatch stands still but for its steps.
+// fakeWatch stands still but for its steps, which are twice as long as those asked for.
 func fakeWatch() watch {
 	var mu sync.Mutex
 	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
@@ -24,7 +24,7 @@ func fakeWatch() watch {
 		step: func(d time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
-			at = at.Add(d)
+			at = at.Add(2 * d)
 		},
 	}
 }
@@ -37,7 +37,7 @@ func quiet(t *testing.T) {
 }
 
 // few are enough to see what must be, whatever it takes.
-var few = throng{users: 8, jars: 3}
+var few = throng{users: 8, jars: 2}
 
 func requireRedis(t *testing.T) *redisServer {
 	t.Helper()
