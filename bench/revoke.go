@@ -195,7 +195,7 @@ func endingsDown(ctx context.Context, w watch, n throng, bound time.Duration) (r
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("Redis is killed, %s: %w", mode.name, err)
+			return nil, fmt.Errorf("with Redis killed, %s: %w", mode.name, err)
 		}
 	}
 	return rows, nil
