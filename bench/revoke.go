@@ -205,7 +205,7 @@ func revokeReport(n throng, up []endingsRow, down []outage, about, left []string
 	r := newReport("Measured")
 	r.para("Three instances of the demo site are behind a round-robin, with `CachedRevocations` in each. There are %d users with %d cookie jars each, "+
 		"whose cookies are sent without a pause. Half of the users sign out everywhere, in each of %d rounds. For each of their jars the table has how long after the "+
-		"answer to that the last request began which an instance still accepted. All requests of the other users were accepted. %s.",
+		"answer to that the last request began which an instance still accepted. The jars take turns, so a session may have worked for up to a turn longer than is shown, but the command fails if a request is accepted that began after the bound. All requests of the other users were accepted. %s.",
 		n.users, n.jars, revokeRounds, strings.Join(about, "; "))
 	if len(left) > 0 {
 		r.para("Left out, since they did not answer: %s.", strings.Join(left, ", "))
