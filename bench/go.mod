@@ -5,6 +5,8 @@ go 1.25
 require (
 	example.com/cookiestore v0.0.0
 	example.com/cookiestore/dbstore v0.0.0
+	example.com/cookiestore/example v0.0.0
+	example.com/cookiestore/redisrevoke v0.0.0
 	github.com/alexedwards/scs/goredisstore v0.0.0-20250212122300-421ef1d8611c
 	github.com/alexedwards/scs/pgxstore v0.0.0-20240316134038-7e11d57e8885
 	github.com/alexedwards/scs/sqlite3store v0.0.0-20251002162104-209de6e426de
@@ -84,3 +86,7 @@ replace example.com/cookiestore => ../
 replace example.com/cookiestore/dbstore => ../dbstore
 
 replace example.com/cookiestore/example/lambda => ../example/lambda
+
+replace example.com/cookiestore/example => ../example
+
+replace example.com/cookiestore/redisrevoke => ../redisrevoke

@@ -4,6 +4,7 @@
 //	go run ./bench stores       # cookies and databases over HTTP: docs/stores.md and a plot
 //	go run ./bench speed        # the time of a session in a request: a part of docs/performance.md, and a plot
 //	go run ./bench large        # what encryption and several cookies cost: a part of docs/large-sessions.md
+//	go run ./bench revoke       # how long a session works that was ended elsewhere: a part of docs/revocation.md
 //	go run ./bench coldstart    # bytes of the binary, and time to the first answer: a part of docs/performance.md
 //
 // Each has -help, and writes elsewhere with -o DIR. Run them from the repository's
@@ -70,8 +71,10 @@ func run(ctx context.Context, args []string) error {
 		return runSpeed(ctx, args[1:])
 	case "large":
 		return runLarge(ctx, args[1:])
+	case "revoke":
+		return runRevoke(ctx, args[1:])
 	case "coldstart":
 		return runColdstart(ctx, args[1:])
 	}
-	return errors.New("want stores, speed, large or coldstart, and -help after it for the flags")
+	return errors.New("want stores, speed, large, revoke or coldstart, and -help after it for the flags")
 }

@@ -18,6 +18,7 @@ func ExampleNew() {
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "redis.internal:6379",
 		DialTimeout:           time.Second,
+		DialerRetries:         1,
 		ReadTimeout:           time.Second,
 		MaxRetries:            1,
 		ContextTimeoutEnabled: true,

@@ -142,6 +142,7 @@ func (b *backend) openRevocations(o options, db *sql.DB, now func() time.Time) e
 			return site.Usagef("-revoke is not the URL of a Redis, such as redis://user:password@127.0.0.1:6379/0")
 		}
 		options.DialTimeout, options.ReadTimeout, options.ContextTimeoutEnabled = 2*time.Second, time.Second, true
+		options.DialerRetries = 1 // or a visitor waits half a second for a Redis that isn't running
 		client := redis.NewClient(options)
 		b.closes = append(b.closes, client)
 		ended, err := redisrevoke.New(client, redisrevoke.WithClock(now))

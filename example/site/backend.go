@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -19,6 +20,17 @@ type Backend struct {
 	// Revocations are where it is noted which sessions were ended, shared by all
 	// instances of the site. Nil where there are none, or only this process's own.
 	Revocations cookiestore.Revocations
+
+	// RevokedWithin is how long an instance of the site may go on with a session that
+	// another one has ended. 0 stands for two seconds.
+	RevokedWithin time.Duration
+
+	// WhenDown says what happens while Revocations can't be asked. Without it requests
+	// fail.
+	WhenDown []cookiestore.CacheOption
+
+	// Options are for the sessions, beside those that the flags give.
+	Options []cookiestore.Option
 
 	cookies *cookiestore.CookieStore // nil where all sessions are in rows
 	open    opener
@@ -100,6 +112,9 @@ func (b Backend) Spill(name string, rows cookiestore.Store, row RowReader) Backe
 
 // spills reports whether only large sessions are in rows.
 func (b Backend) spills() bool { return b.Row != nil && b.cookies != nil }
+
+// revokedWithin is RevokedWithin, or its default.
+func (b Backend) revokedWithin() time.Duration { return cmp.Or(b.RevokedWithin, 2*time.Second) }
 
 // rowKey returns the key of the row that a cookie's value leads to, and whether it does:
 // otherwise the session is in the cookie.

@@ -9,15 +9,13 @@ import (
 	"example.com/cookiestore"
 )
 
-// revokedWithin is how long an instance of the site may go on with a session that
-// another one has ended. Each asks the backend about a session once in that time.
-const revokedWithin = 2 * time.Second
-
 // revocations returns where it is noted which sessions were ended, or nil if it is not.
 func (c Config) revocations(backend Backend, now func() time.Time) (cookiestore.Revocations, error) {
 	switch {
 	case backend.Revocations != nil:
-		return cookiestore.CachedRevocations(backend.Revocations, revokedWithin, 100_000, cookiestore.WithCacheClock(now)), nil
+		options := append([]cookiestore.CacheOption{cookiestore.WithCacheClock(now)}, backend.WhenDown...)
+		// Each instance asks about a session once in that time.
+		return cookiestore.CachedRevocations(backend.Revocations, backend.revokedWithin(), 100_000, options...), nil
 	case c.revoke == "off":
 		return nil, nil
 	case c.revoke == "memory":
@@ -39,7 +37,7 @@ func (s *site) endings(session *cookiestore.Session) endings {
 	return endings{
 		On:     s.revocations != nil,
 		Shared: s.backend.Revocations != nil,
-		Within: remaining{revokedWithin},
+		Within: remaining{s.backend.revokedWithin()},
 		Ended:  errors.Is(session.Refused(), cookiestore.ErrRevoked),
 	}
 }

@@ -61,7 +61,7 @@ func (s *site) manager(name string, logger *slog.Logger) (*cookiestore.Manager, 
 	if s.revocations != nil {
 		options = append(options, cookiestore.WithRevocations(s.revocations, userKey))
 	}
-	return cookiestore.NewManager(s.backend.Store, options...)
+	return cookiestore.NewManager(s.backend.Store, append(options, s.backend.Options...)...)
 }
 
 // Serve serves the site until ctx ends, and then finishes the requests under way.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fakeWatch stands still but for its steps, which are twice as long as those asked for.
+func fakeWatch() watch {
+	var mu sync.Mutex
+	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	return watch{
+		now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return at
+		},
+		step: func(d time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			at = at.Add(2 * d)
+		},
+	}
+}
+
+// quiet keeps what the demo logs of each refused cookie out of the test's output.
+func quiet(t *testing.T) {
+	logger := slog.Default()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { slog.SetDefault(logger) })
+}
+
+// few are enough to see what must be, whatever it takes.
+var few = throng{users: 8, jars: 2}
+
+func requireRedis(t *testing.T) *redisServer {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skip("no redis-server to kill: install Debian's redis-server package to run this test")
+		}
+		require.NoError(t, err)
+	}
+	server, err := newRedisServer(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(server.kill)
+	return server
+}
+
+func TestNoInstanceAcceptsAnEndedSessionPastTheBound(t *testing.T) {
+	quiet(t)
+	for _, test := range []struct {
+		name string
+		open func(t *testing.T) opener
+	}{
+		{"SQLite", func(t *testing.T) opener {
+			requireDatabase(t, sqlite)
+			return endedInDatabase(t.Context(), sqlite)
+		}},
+		{"Redis", func(t *testing.T) opener { return requireRedis(t).open }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			row, err := measureEndings(t.Context(), fakeWatch(), 2*time.Second, test.open(t), few)
+			require.NoError(t, err)
+			require.Len(t, row.after, few.users/2*few.jars)
+			require.Positive(t, row.others)
+		})
+	}
+}
+
+func TestABackendIsKilledAndStartedAgain(t *testing.T) {
+	quiet(t)
+	bound := 2 * time.Second
+	for _, mode := range downModes(bound) {
+		t.Run(mode.name, func(t *testing.T) {
+			o, err := measureOutage(t.Context(), fakeWatch(), bound, requireRedis(t), mode, few)
+			require.NoError(t, err)
+			require.Positive(t, o.accepted, "what is known")
+			require.Equal(t, mode.most != 0, o.failed > 0)
+		})
+	}
+}
+
+// The measuring must see what it is there to see.
+func TestSessionsThatWorkPastTheBoundAreSeen(t *testing.T) {
+	quiet(t)
+	requireDatabase(t, sqlite)
+	f, err := newFleet(fakeWatch(), time.Hour, endedInDatabase(t.Context(), sqlite))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.close()) })
+	c, err := gather(t.Context(), f, few.users, few.jars)
+	require.NoError(t, err)
+	var all tally
+	require.NoError(t, c.wait(t.Context(), time.Second, &all))
+	leaving := c.users[:1]
+	require.NoError(t, c.leave(t.Context(), leaving))
+	require.NoError(t, c.wait(t.Context(), 3*time.Second, &all))
+	require.False(t, refusedEverywhere(leaving))
+	require.ErrorContains(t, within(honoured(leaving), 2*time.Second), "a session that was ended worked for")
+
+	c.users[1].jars[0].cookie = leaving[0].jars[0].cookie
+	c.step(time.Hour)
+	require.ErrorContains(t, c.sweep(t.Context(), &all), "user1 has not logged out, and was refused")
+}
