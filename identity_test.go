@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -348,6 +349,27 @@ func TestRevocationsThatCannotBeAsked(t *testing.T) {
 		site.r.down = nil
 		require.Equal(t, 7, site.load(cookie).Get("user"))
 	}
+}
+
+// A store of records has deleted the old one by then: an error would cost the session.
+func TestCyclingARecordWhenRevocationsCannotBeTold(t *testing.T) {
+	site := newRevokingSite(t)
+	store := newRows()
+	var log syncBuffer
+	var err error
+	site.m, err = cookiestore.NewManager(store, cookiestore.WithRevocations(site.r, "user"),
+		cookiestore.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	cookie := site.login(7)
+	session := site.load(cookie)
+	session.CycleKey()
+	site.r.down = errors.New("the backend is down")
+	cycled := site.save(session)
+	site.r.down = nil
+	require.NotEqual(t, cookie, cycled)
+	require.Equal(t, 7, site.load(cycled).Get("user"))
+	require.ErrorIs(t, site.load(cookie).Refused(), cookiestore.ErrNoSession)
+	require.Contains(t, log.String(), "its old ID not revoked")
 }
 
 func TestUntouchedRequestsAskNobody(t *testing.T) {

@@ -468,8 +468,12 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 		if dropped > 0 {
 			m.log(ctx, r, slog.LevelWarn, "flash messages dropped", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
 		}
-		if err := m.revoke(ctx, c.cycled); err != nil {
-			return cookieChange{}, err
+		switch err := m.revoke(ctx, c.cycled); {
+		case err == nil:
+		case m.cookies != nil:
+			return cookieChange{}, err // the visitor's cookie is as good as before
+		default: // the old record is gone, and with it all that its ID opened
+			m.log(ctx, r, slog.LevelError, "session cycled, but its old ID not revoked", err)
 		}
 		s.kept(c, change.value, version)
 		c.rec.Version = version
