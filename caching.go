@@ -22,7 +22,8 @@ func vary(h http.Header) {
 
 // cdnFields are the fields with which a response speaks to some shared caches alone
 // (RFC 9213, and what was there before), in place of Cache-Control.
-var cdnFields = [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Cloudflare-Cdn-Cache-Control"}
+var cdnFields = [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Cloudflare-Cdn-Cache-Control",
+	"Vercel-Cdn-Cache-Control", "Netlify-Cdn-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "X-Accel-Expires"}
 
 // mayBeShared reports whether the header asks shared caches to keep the response, or says
 // how long caches may, and doesn't except the shared ones (RFC 9111, section 3).
@@ -31,6 +32,9 @@ func mayBeShared(h http.Header) bool {
 		return false
 	}
 	if isKept(h["Cache-Control"]) {
+		return true
+	}
+	if expires := h["X-Accel-Expires"]; len(expires) > 0 && expires[0] != "0" { // nginx's is a time
 		return true
 	}
 	return slices.ContainsFunc(cdnFields[:], func(name string) bool { return isKept(h[name]) })

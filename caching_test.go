@@ -46,7 +46,8 @@ func TestResponsesWithACookieArePrivate(t *testing.T) {
 				v.cookie = begin(t, store, time.Now(), `{"a":1}`)
 				resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 					w.Header()["Cache-Control"] = test.control
-					for _, name := range []string{"CDN-Cache-Control", "Surrogate-Control", "Cloudflare-CDN-Cache-Control"} {
+					for _, name := range []string{"CDN-Cache-Control", "Surrogate-Control", "Cloudflare-CDN-Cache-Control",
+						"Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "X-Accel-Expires"} {
 						w.Header().Set(name, "max-age=60")
 					}
 					change(w, s)
@@ -55,6 +56,9 @@ func TestResponsesWithACookieArePrivate(t *testing.T) {
 				require.Equal(t, test.want, resp.Header["Cache-Control"], what)
 				require.Empty(t, resp.Header["Cdn-Cache-Control"])
 				require.Empty(t, resp.Header["Surrogate-Control"])
+				for _, name := range []string{"Vercel-Cdn-Cache-Control", "Netlify-Cdn-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "X-Accel-Expires"} {
+					require.Empty(t, resp.Header[name], name)
+				}
 				require.Empty(t, resp.Header["Cloudflare-Cdn-Cache-Control"])
 			}
 		})

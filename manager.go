@@ -37,10 +37,13 @@ type Manager struct {
 func NewManager(store Store, options ...Option) (*Manager, error) {
 	m := &Manager{store: store, settings: defaultSettings()}
 	for _, option := range options {
+		if option == nil {
+			return nil, usage("an option is nil")
+		}
 		option(&m.settings)
 	}
 	m.rules.age = m.rules.age.Truncate(time.Second)
-	if store == nil {
+	if isNil(store) {
 		return nil, usage("the store is nil")
 	}
 	if err := m.check(); err != nil {

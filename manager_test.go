@@ -89,6 +89,7 @@ func TestOptionsThatContradict(t *testing.T) {
 		{"a negative buffer", options{cookiestore.WithBuffer(-1)}, "the buffer is negative"},
 		{"a renewal that is not a number", options{cookiestore.WithRenewal(math.NaN())}, "between 0 and 1"},
 		{"no clock", options{cookiestore.WithClock(nil)}, "the clock is nil"},
+		{"a nil option", options{nil}, "an option is nil"},
 		{"no error handler", options{cookiestore.WithErrorHandler(nil)}, "the error handler is nil"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -952,4 +953,12 @@ func TestEmptiedAndDeletedMeanwhile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, -1, cookie.MaxAge)
 	require.True(t, s.IsNew())
+}
+
+func TestNilPointersAreMisuse(t *testing.T) {
+	_, err := cookiestore.NewManager((*cookiestore.CookieStore)(nil))
+	require.ErrorContains(t, err, "the store is nil")
+	require.PanicsWithValue(t, "cookiestore: CachedRevocations needs Revocations, and a positive time and number of sessions", func() {
+		cookiestore.CachedRevocations((*cookiestore.MemoryRevocations)(nil), time.Second, 1)
+	})
 }

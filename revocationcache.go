@@ -55,7 +55,7 @@ func WithCacheClock(now func() time.Time) CacheOption {
 // A million sessions take about 170 MB (BenchmarkCachedRevocationsMemory measures it).
 // It panics if r is nil, or d or sessions is not positive.
 func CachedRevocations(r Revocations, d time.Duration, sessions int, options ...CacheOption) Revocations {
-	if r == nil || d <= 0 || sessions <= 0 {
+	if isNil(r) || d <= 0 || sessions <= 0 {
 		panic("cookiestore: CachedRevocations needs Revocations, and a positive time and number of sessions")
 	}
 	c := &revocationCache{
