@@ -34,7 +34,7 @@ func mayBeShared(h http.Header) bool {
 	if isKept(h["Cache-Control"]) {
 		return true
 	}
-	if expires := h["X-Accel-Expires"]; len(expires) > 0 && expires[0] != "0" { // nginx's is a time
+	if expires := h["X-Accel-Expires"]; len(expires) > 0 && expires[0] != "0" && !strings.HasPrefix(expires[0], "-") { // nginx's is a time
 		return true
 	}
 	return slices.ContainsFunc(cdnFields[:], func(name string) bool { return isKept(h[name]) })
@@ -57,20 +57,19 @@ func isKept(lines []string) bool {
 	return kept
 }
 
-// onlyPrivate is shared between responses, and has no room to append in place.
-var onlyPrivate = []string{"private"}
-
 // keepPrivate makes the response one that shared caches don't keep (RFC 9111, section
-// 5.2.2.7): they would hand the cookie that it sets to everybody.
-func keepPrivate(h http.Header) {
+// 5.2.2.7): they would hand the cookie that it sets to everybody. It returns room for the
+// Set-Cookie field, if it has allocated some.
+func keepPrivate(h http.Header) (room []string) {
 	if len(h) > 0 {
 		for _, name := range cdnFields {
 			delete(h, name)
 		}
 	}
 	if len(h) == 0 || len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = onlyPrivate
-		return
+		fields := [...]string{"private", ""} // not shared between responses: who wraps us may change it
+		h["Cache-Control"] = fields[:1:1]
+		return fields[1:1]
 	}
 	kept := []string{}
 	private := false
@@ -89,6 +88,7 @@ func keepPrivate(h http.Header) {
 		kept = append(kept, "private")
 	}
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+	return nil
 }
 
 func isSharedDirective(directive string) bool {

@@ -209,11 +209,8 @@ func (c *cookieChange) cut(value string, room space) {
 	}
 }
 
-// lines returns the Set-Cookie fields that set the cookie.
+// lines returns the Set-Cookie fields that set the cookie's chunks.
 func (j *jar) lines(c *cookieChange) []string {
-	if c.pieces == nil {
-		return []string{c.line}
-	}
 	lines := make([]string, len(c.pieces))
 	for place, value := range c.pieces {
 		line := append([]byte(chunkName(j.cookie.Name, place)), '=')

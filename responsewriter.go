@@ -75,6 +75,8 @@ type heldBack struct {
 	body   []byte
 }
 
+func (b *heldBack) begun() bool { return b.status != 0 || len(b.body) > 0 }
+
 func (x *exchange) load(into *contents) {
 	x.manager.load(x.parent, x.request, x.cookies, into)
 }
@@ -145,17 +147,18 @@ func (x *exchange) save(status int) error {
 	how.optional = x.came != 0 && status < http.StatusBadRequest && !setsIt && !mayBeShared(h)
 	change, err := m.save(x.parent, x.request, &x.session, &how)
 	x.set = err == nil && change.set
+	var room []string
 	if x.set {
 		if m.jar.takeBack(h, &change) {
 			x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
 		}
-		keepPrivate(h)
+		room = keepPrivate(h)
 	}
 	if change.vary || x.held.Load() == held {
 		vary(h)
 	}
 	if x.set {
-		m.jar.setIn(h, &change)
+		m.jar.setIn(h, &change, room)
 	}
 	return err
 }
@@ -174,8 +177,7 @@ func (x *exchange) flushAlone(h http.Header) {
 	}
 	x.set = true
 	m.jar.takeBack(h, &change)
-	keepPrivate(h)
-	m.jar.setIn(h, &change)
+	m.jar.setIn(h, &change, keepPrivate(h))
 }
 
 // isUntouched closes a session that nobody has got hold of, and reports whether it is
@@ -274,7 +276,7 @@ func (x *exchange) Header() http.Header { return x.snapshot() }
 func (x *exchange) WriteHeader(status int) {
 	informational := 100 <= status && status < 200 && status != http.StatusSwitchingProtocols
 	switch {
-	case informational && x.phase == waiting:
+	case informational && x.phase == waiting, status < 100, status > 999: // servers panic at those
 		x.inner.WriteHeader(status)
 	case x.holdsBack() && status != http.StatusSwitchingProtocols:
 		if back := x.extra().back; back.status == 0 {
@@ -288,7 +290,11 @@ func (x *exchange) WriteHeader(status int) {
 // Write saves the session before the first byte.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.holdsBack() {
-		if back := x.extra().back; len(back.body)+len(p) <= x.manager.buffer {
+		back := x.extra().back
+		if len(p) > 0 && (back.status == http.StatusNoContent || back.status == http.StatusNotModified) {
+			return 0, http.ErrBodyNotAllowed
+		}
+		if len(back.body)+len(p) <= x.manager.buffer {
 			back.body = append(back.body, p...)
 			return len(p), nil
 		}
@@ -390,7 +396,11 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrNotSupported // and the handler answers otherwise
 	}
 	written := x.phase != waiting
-	if err := x.begin(http.StatusSwitchingProtocols); err != nil {
+	begin := func() error { return x.begin(http.StatusSwitchingProtocols) }
+	if x.holdsBack() && x.extra().back.begun() { // as for a CONNECT, whose status comes first
+		begin = x.release
+	}
+	if err := begin(); err != nil {
 		return nil, nil, err
 	}
 	if x.set && !written {

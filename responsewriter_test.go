@@ -358,7 +358,6 @@ func TestBuffer(t *testing.T) {
 		v := newVisitor(t, newStore(t), cookiestore.WithBuffer(1000))
 		v.handler = func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			s.Set("a", 1)
-			write(w, 5)
 			conn, rw, err := w.(http.Hijacker).Hijack()
 			if assert.NoError(t, err) {
 				fmt.Fprint(rw, "HTTP/1.1 200 OK\r\nConnection: close\r\n")
@@ -377,6 +376,40 @@ func TestBuffer(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, "mine", string(body))
 		require.Len(t, resp.Cookies(), 1)
+	})
+	t.Run("a hijack sends what was written before it, with its status", func(t *testing.T) {
+		for _, status := range []int{200, 500} {
+			v := newVisitor(t, newStore(t), cookiestore.WithBuffer(1000))
+			v.handler = func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.Set("a", 1)
+				w.WriteHeader(status)
+				conn, rw, err := w.(http.Hijacker).Hijack()
+				if assert.NoError(t, err) {
+					fmt.Fprint(rw, "TUNNEL")
+					assert.NoError(t, rw.Flush())
+					assert.NoError(t, conn.Close())
+				}
+			}
+			conn, err := net.Dial("tcp", v.server.Listener.Addr().String())
+			require.NoError(t, err)
+			fmt.Fprint(conn, "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
+			text, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			require.Regexp(t, fmt.Sprintf(`(?s)^HTTP/1\.1 %d .*TUNNEL$`, status), string(text))
+			require.Equal(t, status == 200, strings.Contains(string(text), "Set-Cookie"), string(text))
+		}
+	})
+	t.Run("a response without a body takes none", func(t *testing.T) {
+		v := newVisitor(t, newStore(t), cookiestore.WithBuffer(1000))
+		for _, status := range []int{204, 304} {
+			v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				w.WriteHeader(status)
+				_, err := io.WriteString(w, "text")
+				assert.ErrorIs(t, err, http.ErrBodyNotAllowed)
+				_, err = w.Write(nil)
+				assert.NoError(t, err)
+			})
+		}
 	})
 	t.Run("what a handler that panics has written is not sent", func(t *testing.T) {
 		v := newVisitor(t, newStore(t), cookiestore.WithBuffer(1000))
@@ -517,3 +550,35 @@ func (w *headerCounter) WriteHeader(status int) {
 }
 
 func (w *headerCounter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+
+// The server panics at a status that is none, and what panics saves nothing.
+func TestStatusesThatAreNone(t *testing.T) {
+	for _, buffer := range []int{0, 1000} {
+		for _, status := range []int{0, 99, 1000} {
+			h := cookiestore.Middleware(newStore(t), quiet, cookiestore.WithBuffer(buffer))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				cookiestore.FromContext(r.Context()).Set("a", 1)
+				w.WriteHeader(status)
+			}))
+			w := httptest.NewRecorder()
+			require.Panics(t, func() { h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)) })
+			require.Empty(t, w.Header()["Set-Cookie"], "with a buffer of %d and the status %d", buffer, status)
+		}
+	}
+}
+
+// Whoever wraps the middleware may change the header of one response.
+func TestHeadersAreNotShared(t *testing.T) {
+	h := cookiestore.Middleware(newStore(t), quiet)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cookiestore.FromContext(r.Context()).Set("a", 1)
+		w.WriteHeader(http.StatusOK)
+	}))
+	for range 2 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		require.Equal(t, []string{"private"}, w.Header()["Cache-Control"])
+		require.Len(t, w.Header()["Set-Cookie"], 1)
+		w.Header()["Cache-Control"][0] = "public"
+		w.Header()["Cache-Control"] = append(w.Header()["Cache-Control"], "max-age=60")
+		require.Contains(t, w.Header().Get("Set-Cookie"), "sessionid=")
+	}
+}

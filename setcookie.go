@@ -107,9 +107,17 @@ func (j *jar) room(times int) space {
 	return one
 }
 
-// setIn adds the fields that make a change to a header.
-func (j *jar) setIn(h http.Header, c *cookieChange) {
-	lines := append(h["Set-Cookie"], j.lines(c)...)
+// setIn adds the fields that make a change to a header. There may be room for one.
+func (j *jar) setIn(h http.Header, c *cookieChange, room []string) {
+	lines := h["Set-Cookie"]
+	if lines == nil {
+		lines = room
+	}
+	if c.pieces == nil {
+		lines = append(lines, c.line)
+	} else {
+		lines = append(lines, j.lines(c)...)
+	}
 	for _, other := range j.deletions(c) {
 		lines = append(lines, deletion(&other))
 	}
