@@ -50,7 +50,8 @@ type DjangoUser struct {
 // What was made with a fallback key is accepted, and written anew, as in Django from
 // 4.1.8 on. A hash with SHA-1 in place of SHA-256 is accepted, too, and stays as it is:
 // so do Django 3.1 and 3.2, for sessions from before; 4.0 and later end them. HMAC-SHA1
-// is still sound for that. A Django that has DEFAULT_HASHING_ALGORITHM = "sha1" doesn't
+// is still sound for that; a program that runs under GODEBUG=fips140=only refuses it, as
+// it must. A Django that has DEFAULT_HASHING_ALGORITHM = "sha1" doesn't
 // accept what is made here. Nor is a user model known that has a get_session_auth_hash
 // of its own.
 //
@@ -81,10 +82,12 @@ func (a *DjangoAuth) Hash(password string) string {
 // each key. If it isn't current, a fallback key made it, and it is to be replaced with
 // what Hash returns.
 func (a *DjangoAuth) Verify(hash, password string) (ok, current bool) {
+	newHash := sha256.New
+	if len(hash) == hex.EncodedLen(sha1.Size) && sha1Allowed() {
+		newHash = sha1.New
+	}
 	for i, secret := range a.keys.current.Load().secrets {
-		modern := djangoAuthHash(sha256.New, secret, password)
-		legacy := djangoAuthHash(sha1.New, secret, password)
-		if hmac.Equal([]byte(hash), []byte(modern)) || hmac.Equal([]byte(hash), []byte(legacy)) {
+		if hmac.Equal([]byte(hash), []byte(djangoAuthHash(newHash, secret, password))) {
 			return true, i == 0
 		}
 	}
