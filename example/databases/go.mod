@@ -3,6 +3,7 @@ module example.com/cookiestore/example/databases
 go 1.25
 
 require (
+	example.com/cookiestore v0.0.0
 	example.com/cookiestore/dbstore v0.0.0
 	example.com/cookiestore/example v0.0.0
 	example.com/cookiestore/redisrevoke v0.0.0
@@ -16,7 +17,6 @@ require (
 )
 
 require (
-	example.com/cookiestore v0.0.0 // indirect
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dgryski/go-rendezvous v0.0.0-20200823014737-9f7001d12a5f // indirect
