@@ -112,7 +112,7 @@ func (m *Manager) detached(ctx context.Context) (context.Context, context.Cancel
 
 // takeTurn waits until no other request of this process saves the same record.
 func (m *Manager) takeTurn(ctx context.Context, c *closing) (*turn, error) {
-	if c.rec.Cookie == "" || c.rec.Version == "" {
+	if c.rec.Version == "" {
 		return nil, nil
 	}
 	return m.turns.take(ctx, c.rec.Cookie)

@@ -208,6 +208,8 @@ func TestBehind(t *testing.T) {
 	require.True(t, at.isBehind("v0"))
 	require.False(t, at.isBehind("v1"))
 	require.False(t, at.isBehind("v9"), "it may be newer")
+	at.saved("v1", Record{Version: "v1"}) // as it was, in the same second
+	require.False(t, at.isBehind("v1"))
 	for i := 1; i <= 3*maxPast; i++ {
 		at.saved("v"+strconv.Itoa(i), Record{Version: "v" + strconv.Itoa(i+1)})
 	}
@@ -281,4 +283,70 @@ func TestSavesAreBounded(t *testing.T) {
 		_, err := m.Save(t.Context(), s)
 		require.ErrorContains(t, err, "saving it took over 30s")
 	})
+}
+
+// What the first has handed on is worth nothing to the third, after the second has given
+// the session a new ID, or ended it.
+func TestNothingIsHandedOnOfASessionThatIsGone(t *testing.T) {
+	for name, leave := range map[string]func(*Session){
+		"a new ID": (*Session).CycleKey,
+		"emptied":  func(s *Session) { s.Delete("x", "a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newVersions(`{"x":0}`)
+				m := newTurns(t, store)
+				a, b, c := m.mustLoad(t), m.mustLoad(t), m.mustLoad(t)
+				a.Set("x", 1)
+				leave(b)
+				c.Set("c", 3)
+				var two, three error
+				var all sync.WaitGroup
+				saves := 0
+				store.saving = func(context.Context) error {
+					if saves++; saves > 1 {
+						return nil
+					}
+					all.Go(func() { _, two = m.Save(t.Context(), b) })
+					synctest.Wait()
+					all.Go(func() { _, three = m.Save(t.Context(), c) })
+					synctest.Wait()
+					return nil
+				}
+				_, one := m.Save(t.Context(), a)
+				all.Wait()
+				require.NoError(t, one)
+				require.NoError(t, two)
+				require.ErrorIs(t, three, ErrInterrupted)
+				require.Equal(t, 1, store.conflicts, "it asks the store at once")
+				require.Empty(t, m.turns.lines)
+			})
+		})
+	}
+}
+
+// Where nothing can conflict, nobody waits.
+func TestStoresWithoutVersionsTakeNoTurns(t *testing.T) {
+	store := newVersions(`{"x":0}`)
+	m := newTurns(t, unversioned{store})
+	s := m.mustLoad(t)
+	s.Set("a", 1)
+	store.saving = func(context.Context) error {
+		require.Empty(t, m.turns.lines)
+		return nil
+	}
+	_, err := m.Save(t.Context(), s)
+	require.NoError(t, err)
+}
+
+type unversioned struct{ *versions }
+
+func (u unversioned) Load(ctx context.Context, name, value string) (Record, error) {
+	rec, err := u.versions.Load(ctx, name, value)
+	rec.Version = ""
+	return rec, err
+}
+
+func (u unversioned) Save(ctx context.Context, name string, rec Record) (value, version string, err error) {
+	return u.id, "", u.saving(ctx)
 }

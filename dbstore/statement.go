@@ -94,7 +94,7 @@ func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row
 			return err
 		}
 		defer found.Close()
-		rows = nil
+		var all []Row // of this try
 		for found.Next() {
 			var row Row
 			var expires moment
@@ -102,8 +102,9 @@ func (s *Store) queryRows(ctx context.Context, query string, args ...any) ([]Row
 				return err
 			}
 			row.ExpireDate = expires.Time
-			rows = append(rows, row)
+			all = append(all, row)
 		}
+		rows = all
 		return found.Err()
 	})
 	if err != nil {
