@@ -142,7 +142,9 @@ func TestManyRequestsOfOneSession(t *testing.T) {
 		key := store.insert(t, `{"n":0}`, time.Now(), time.Hour)
 		before := statements.Load()
 		require.Zero(t, atOnce(t, store, key, requests))
-		require.EqualValues(t, 2*requests, statements.Load()-before)
+		// Two each while they wait in line. One that comes when the line has just gone
+		// learns from its first UPDATE that it isn't the first, and loads again.
+		require.LessOrEqual(t, statements.Load()-before, int64(4*requests))
 		visit(t, store, key, func(s *cookiestore.Session) {
 			require.Equal(t, requests, s.Get("n"))
 			require.Len(t, s.Flashes(), requests)
