@@ -71,6 +71,25 @@ func TestFlushHoldsWhereWhatFollowsCannotBeSaved(t *testing.T) {
 	})
 }
 
+// Another site may have the browser make a request without the cookie. A failure of its
+// handler must not log the visitor out.
+func TestFailedResponsesToVisitorsWithoutACookieDeleteNone(t *testing.T) {
+	for name, fail := range map[string]func(http.ResponseWriter, *cookiestore.Session){
+		"by a status":                     func(w http.ResponseWriter, _ *cookiestore.Session) { w.WriteHeader(500) },
+		"by a value that can't be stored": func(_ http.ResponseWriter, s *cookiestore.Session) { s.Set("x", make(chan int)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t))
+			resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.Flush()
+				fail(w, s)
+			})
+			require.Equal(t, 500, resp.StatusCode)
+			require.Empty(t, resp.Cookies())
+		})
+	}
+}
+
 // A session that the handler itself has saved after a flush is not flushed again.
 func TestFailedResponsesKeepWhatTheHandlerHasSaved(t *testing.T) {
 	store := newStore(t)

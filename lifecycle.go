@@ -212,10 +212,12 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 	return nil
 }
 
-// closeFailed is close for a response that failed: what was flushed stays flushed.
+// closeFailed is close for a response that failed: what was flushed stays flushed, unless
+// the visitor sent no cookie. Then there is nothing to end, or another site has had the
+// browser withhold it, and must not be able to log the visitor out.
 func (s *lifecycle) closeFailed(c *closing) {
 	c.dropped = s.modified && s.sinceFlush > 0
-	if s.flushes > s.keptFlush {
+	if s.sent && s.flushes > s.keptFlush {
 		o := s.other()
 		c.what, c.left, c.leftIDs, c.several, c.chunks = endSession, o.left, o.leftIDs, s.several, s.chunks
 		c.changes, c.flushes = s.changes, s.flushes
@@ -360,14 +362,6 @@ func (s *lifecycle) use(rules *policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = rules
-}
-
-// isFlushed reports whether the session of the visitor's cookies was flushed, and no other
-// has been saved since.
-func (s *lifecycle) isFlushed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.contents != nil && s.failure == nil && s.sent && s.flushes > s.keptFlush
 }
 
 // toldWhy reports whether a value that couldn't be set is all that stops the

@@ -146,19 +146,11 @@ func (x *exchange) save(status int) error {
 	}
 	how.optional = x.came != 0 && status < http.StatusBadRequest && !setsIt && !mayBeShared(h)
 	change, err := m.save(x.parent, x.request, &x.session, &how)
-	x.set = err == nil && change.set
-	var room []string
-	if x.set {
-		if m.jar.takeBack(h, &change) {
-			x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
-		}
-		room = keepPrivate(h)
+	if err == nil && change.set && x.setCookie(h, &change) {
+		x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))
 	}
 	if change.vary || x.held.Load() == held {
 		vary(h)
-	}
-	if x.set {
-		m.jar.setIn(h, &change, room)
 	}
 	return err
 }
@@ -167,17 +159,20 @@ func (x *exchange) save(status int) error {
 // saved: the visitor is logged out all the same.
 func (x *exchange) flushAlone(h http.Header) {
 	m := x.manager
-	if !x.session.isFlushed() {
-		return
-	}
 	how := ending{rules: &m.rules, came: x.came, failed: true, retried: true, final: true}
 	change, err := m.save(x.parent, x.request, &x.session, &how)
-	if err != nil || !change.set {
-		return // it is the store's failure that has been logged, or the visitor had no session
+	if err == nil && change.set { // an error is the store's failure, which is logged already
+		x.setCookie(h, &change)
 	}
+}
+
+// setCookie adds the fields that set the cookie, in the place of those that a handler has
+// got from Manager.Save, and reports whether others set it, too.
+func (x *exchange) setCookie(h http.Header, change *cookieChange) (others bool) {
 	x.set = true
-	m.jar.takeBack(h, &change)
-	m.jar.setIn(h, &change, keepPrivate(h))
+	others = x.manager.jar.takeBack(h, change)
+	x.manager.jar.setIn(h, change)
+	return others
 }
 
 // isUntouched closes a session that nobody has got hold of, and reports whether it is

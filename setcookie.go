@@ -107,8 +107,9 @@ func (j *jar) room(times int) space {
 	return one
 }
 
-// setIn adds the fields that make a change to a header. There may be room for one.
-func (j *jar) setIn(h http.Header, c *cookieChange, room []string) {
+// setIn adds the fields that make a change to a header, and keeps it private.
+func (j *jar) setIn(h http.Header, c *cookieChange) {
+	room := keepPrivate(h)
 	lines := h["Set-Cookie"]
 	if lines == nil {
 		lines = room
