@@ -58,6 +58,13 @@ func (c *contents) other() otherCookies {
 	return *c.others
 }
 
+// allIDs returns what all of the visitor's sessions can be ended by: this one, also from
+// before CycleKey, its twins, and those that were flushed.
+func (c *contents) allIDs() []identity {
+	o := c.other()
+	return append(append(append(o.leftIDs, o.cycled...), o.twinIDs...), c.endable()...)
+}
+
 // restore fills c with the session that the store has kept, or returns why it is
 // to be refused.
 func (p *policy) restore(rec Record, now time.Time, c *contents) error {

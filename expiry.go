@@ -203,8 +203,8 @@ func (p *policy) longest(latest, now time.Time) time.Time {
 	if latest.After(until) {
 		until = latest
 	}
-	if last := now.Add(p.lifetime); p.lifetime > 0 && last.Before(until) {
-		return last
+	if p.lifetime > 0 {
+		return earlier(until, now.Add(p.lifetime))
 	}
 	return until
 }

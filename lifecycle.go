@@ -130,9 +130,9 @@ func (s *lifecycle) flush() {
 		o.left = append(o.left, s.value)
 	}
 	o.left = append(o.left, o.twins...)
-	o.leftIDs = append(append(append(o.leftIDs, o.cycled...), o.twinIDs...), s.endable()...)
-	if len(o.left) > 0 || len(o.leftIDs) > 0 {
-		s.others = &otherCookies{left: o.left, leftIDs: o.leftIDs}
+	ids := s.allIDs()
+	if len(o.left) > 0 || len(ids) > 0 {
+		s.others = &otherCookies{left: o.left, leftIDs: ids}
 	}
 	s.value, s.record, s.identity = "", nil, nil
 }
@@ -242,7 +242,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 		return
 	case empty && s.sent && (s.loaded || s.cleared):
 		c.what = endSession
-		c.leftIDs = append(append(append(c.leftIDs, c.cycled...), c.twinIDs...), s.endable()...)
+		c.leftIDs = s.allIDs()
 		return
 	case empty:
 		return

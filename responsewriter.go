@@ -454,16 +454,6 @@ func reach[T any](w http.ResponseWriter) (found T, ok bool) {
 // hasWritten reports whether a framework's ResponseWriter says that the response has
 // begun: that of gin and negroni does. net/http's doesn't tell.
 func hasWritten(w http.ResponseWriter) bool {
-	for {
-		switch inner := w.(type) {
-		case *exchange:
-			w = inner.inner
-		case interface{ Written() bool }:
-			return inner.Written()
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = inner.Unwrap()
-		default:
-			return false
-		}
-	}
+	teller, ok := reach[interface{ Written() bool }](w)
+	return ok && teller.Written()
 }
