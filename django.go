@@ -6,6 +6,7 @@ import (
 	"crypto/sha1" // what Django signed with before 3.1
 	"encoding/base64"
 	"encoding/hex"
+	"hash"
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
@@ -148,14 +149,21 @@ func (d *DjangoRows) decodeLegacy(row legacyRow) (DjangoRow, error) {
 		return DjangoRow{}, refuse(nil, "a row from before Django 3.1 is signed with HMAC-SHA1, which GODEBUG=fips140=only does not allow")
 	}
 	for i, secret := range d.signer.keys.current.Load().secrets {
-		key := sha1.Sum(append([]byte(djangoLegacySalt), secret...))
-		mac := hmac.New(sha1.New, key[:])
-		mac.Write(row.data)
-		if hmac.Equal(hex.AppendEncode(nil, mac.Sum(nil)), row.digest) {
+		if hmac.Equal(saltedHMAC(sha1.New, djangoLegacySalt, secret, row.data), row.digest) {
 			return checkedRow(DjangoRow{Record: Record{Data: string(row.data), Resave: true}, KeyIndex: i, Legacy: true})
 		}
 	}
 	return DjangoRow{}, refuse(ErrTampered, "")
+}
+
+// saltedHMAC is Django's salted_hmac(), in hex.
+func saltedHMAC(newHash func() hash.Hash, salt string, secret, text []byte) []byte {
+	key := newHash()
+	key.Write([]byte(salt))
+	key.Write(secret)
+	mac := hmac.New(newHash, key.Sum(nil))
+	mac.Write(text)
+	return hex.AppendEncode(nil, mac.Sum(nil))
 }
 
 // sha1Allowed reports whether the program may use SHA-1. Where it may not, Write alone

@@ -5,7 +5,6 @@ import (
 	"crypto/sha1" // what Django hashed with before 3.1
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
 )
 
 // The dictionary keys with which django.contrib.auth says who is logged in.
@@ -75,7 +74,7 @@ func (a *DjangoAuth) SetKeys(secret []byte, fallbacks ...[]byte) error {
 
 // Hash returns the hash of a password field, for [DjangoHashKey].
 func (a *DjangoAuth) Hash(password string) string {
-	return djangoAuthHash(sha256.New, a.keys.current.Load().secrets[0], password)
+	return string(saltedHMAC(sha256.New, djangoAuthSalt, a.keys.current.Load().secrets[0], []byte(password)))
 }
 
 // Verify reports whether the hash is that of the password field, in constant time for
@@ -87,20 +86,11 @@ func (a *DjangoAuth) Verify(hash, password string) (ok, current bool) {
 		newHash = sha1.New
 	}
 	for i, secret := range a.keys.current.Load().secrets {
-		if hmac.Equal([]byte(hash), []byte(djangoAuthHash(newHash, secret, password))) {
+		if hmac.Equal([]byte(hash), saltedHMAC(newHash, djangoAuthSalt, secret, []byte(password))) {
 			return true, i == 0
 		}
 	}
 	return false, false
-}
-
-func djangoAuthHash(newHash func() hash.Hash, secret []byte, password string) string {
-	derive := newHash()
-	derive.Write([]byte(djangoAuthSalt))
-	derive.Write(secret)
-	mac := hmac.New(newHash, derive.Sum(nil))
-	mac.Write([]byte(password))
-	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // UserID returns the primary key of the user that the session says is logged in, and ""
