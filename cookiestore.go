@@ -424,25 +424,25 @@ func (c *CookieStore) signsAnew() bool {
 // codec says; unless a Loader of [WithLegacy] fails. Whether the session has expired
 // is for the middleware to judge.
 func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, error) {
-	return c.loadUpTo(ctx, name, value, MaxCookieSize)
-}
-
-// A sizedLoader is a store that keeps sessions in cookies. Its Load takes those of
-// [MaxCookieSize]; the manager may allow others.
-type sizedLoader interface {
-	loadUpTo(ctx context.Context, name, value string, limit int) (Record, error)
-}
-
-// loadUpTo is Load for cookies of so many bytes.
-func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit int) (Record, error) {
-	if size := len(name) + len(value); size > limit {
-		return Record{}, refuseTooLong(size, limit)
+	if size := len(name) + len(value); size > MaxCookieSize {
+		return Record{}, refuseTooLong(size, MaxCookieSize)
 	}
+	return c.loadAnySize(ctx, name, value)
+}
+
+// A sizelessLoader is a store that keeps sessions in cookies. Its Load takes those of
+// [MaxCookieSize]; a manager may allow larger ones, and has looked at the size already.
+type sizelessLoader interface {
+	loadAnySize(ctx context.Context, name, value string) (Record, error)
+}
+
+// loadAnySize is Load without the limit.
+func (c *CookieStore) loadAnySize(ctx context.Context, name, value string) (Record, error) {
 	rec, err := c.codec.load(name, value, c.maxInflated)
 	if err == nil || len(c.legacy) == 0 {
 		return rec, err
 	}
-	rec, legacyErr := c.loadLegacy(ctx, name, value, limit)
+	rec, legacyErr := c.loadLegacy(ctx, name, value)
 	if legacyErr == nil || errors.Is(err, ErrMalformed) || !IsRefused(legacyErr) {
 		return rec, legacyErr
 	}
@@ -450,11 +450,11 @@ func (c *CookieStore) loadUpTo(ctx context.Context, name, value string, limit in
 }
 
 // loadLegacy tries the other formats in turn, until one accepts the cookie. The error is that
-// of the last one tried. The limit is for those that keep sessions in cookies as we do.
-func (c *CookieStore) loadLegacy(ctx context.Context, name, value string, limit int) (rec Record, err error) {
+// of the last one tried.
+func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {
-		if sized, ok := l.(sizedLoader); ok {
-			rec, err = sized.loadUpTo(ctx, name, value, limit)
+		if sizeless, ok := l.(sizelessLoader); ok {
+			rec, err = sizeless.loadAnySize(ctx, name, value)
 		} else {
 			rec, err = l.Load(ctx, name, value)
 		}

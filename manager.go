@@ -22,9 +22,9 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	cookies sizedLoader  // the store, if it keeps sessions in cookies
-	signing *CookieStore // the store, if it is one with a format of ours
-	outer   any          // asks a context for this middleware
+	cookies sizelessLoader // the store, if it keeps sessions in cookies
+	signing *CookieStore   // the store, if it is one with a format of ours
+	outer   any            // asks a context for this middleware
 
 	optional bool  // saves that no handler has asked for are not those of signing anew alone
 	turns    turns // of requests that save the same session
@@ -49,7 +49,7 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	m.cookies, _ = store.(sizedLoader)
+	m.cookies, _ = store.(sizelessLoader)
 	if own, ok := store.(*CookieStore); ok && own.keys != nil {
 		m.signing = own
 	}
@@ -287,7 +287,7 @@ func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 		return Record{}, err
 	}
 	if m.cookies != nil {
-		return m.cookies.loadUpTo(ctx, m.cookie.Name, value, m.sizeLimit())
+		return m.cookies.loadAnySize(ctx, m.cookie.Name, value)
 	}
 	return m.store.Load(ctx, m.cookie.Name, value)
 }
