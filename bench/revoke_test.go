@@ -100,7 +100,9 @@ func TestSessionsThatWorkPastTheBoundAreSeen(t *testing.T) {
 	require.NoError(t, c.wait(t.Context(), time.Second, &all))
 	leaving := c.users[:1]
 	require.NoError(t, c.leave(t.Context(), leaving))
-	require.NoError(t, c.wait(t.Context(), 3*time.Second, &all))
+	for range 4 { // which instance gets a request is chance
+		require.NoError(t, c.wait(t.Context(), 30*time.Second, &all))
+	}
 	require.False(t, refusedEverywhere(leaving))
 	require.ErrorContains(t, within(honoured(leaving), 2*time.Second), "a session that was ended worked for")
 
