@@ -152,6 +152,10 @@ func WithLifetime(d time.Duration) Option { return func(o *settings) { o.rules.l
 // The userKey is the dictionary key whose value says whose session it is, a string or a
 // number: Django's is "_auth_user_id". "" is for sites whose sessions belong to nobody.
 //
+// What Flush and CycleKey have ended stays noted for 400 days, or for the maximum age if
+// that is longer, but no longer than [WithLifetime] lets sessions last; what RevokeUser
+// has ended, for the lifetime, or for good.
+//
 // If r can't be asked, the request fails, through [WithErrorHandler]; if it can't be told,
 // Flush and CycleKey do. See [WithStaleAnswers] and [WithUnansweredAccepted] for the other ways.
 // A session from before this option counts as begun when it was last saved then, and its

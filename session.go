@@ -419,7 +419,7 @@ func (s *Session) IsEmpty() bool {
 // and after a panic. What is set afterwards belongs to a new session.
 //
 // In a cookie store nothing on the server can take back the cookie that the
-// visitor had: a copy of it works until it expires.
+// visitor had: a copy of it works until it expires, unless [WithRevocations] is used.
 func (s *Session) Flush() {
 	s.open()
 	defer s.unlock()
@@ -428,8 +428,8 @@ func (s *Session) Flush() {
 
 // CycleKey gives the session a new ID and makes the old one worthless. Call it when a
 // visitor logs in: it prevents session fixation. It is Django's cycle_key(),
-// whose word for the session ID is "session key". A cookie store has no IDs, and
-// only writes a new cookie.
+// whose word for the session ID is "session key". A cookie store has no IDs without
+// [WithRevocations], and then only writes a new cookie.
 func (s *Session) CycleKey() {
 	s.open()
 	defer s.unlock()
