@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -120,14 +119,9 @@ func TestEncryptedVectors(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &file))
 	reasons := map[string]int{}
 	for _, v := range file.Vectors {
-		var keys [][]byte
-		for _, k := range v.Keys {
-			key, err := hex.DecodeString(k)
-			require.NoError(t, err)
-			keys = append(keys, key)
-		}
-		got, err := newEncrypter(t, keys[0], keys[1:]...).Decrypt(v.Name, v.Value)
-		rec, storeErr := newEncryptedStore(t, keys[0], WithFallbackKeys(keys[1:]...)).Load(t.Context(), v.Name, v.Value)
+		key, fallbacks := hexKeys(t, v.Keys[0], v.Keys[1:]...)
+		got, err := newEncrypter(t, key, fallbacks...).Decrypt(v.Name, v.Value)
+		rec, storeErr := newEncryptedStore(t, key, WithFallbackKeys(fallbacks...)).Load(t.Context(), v.Name, v.Value)
 		if !v.Valid {
 			assert.True(t, IsRefused(err), "%s: %v", v.Why, err)
 			assert.Empty(t, got.Data, v.Why)

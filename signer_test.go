@@ -58,14 +58,16 @@ func TestDjangoSignature(t *testing.T) {
 	require.Equal(t, Signed{Payload: "eyJudW1fdmlzaXRzIjoxfQ", At: time.Unix(1528093791, 0)}, got)
 }
 
+// signText makes a value whose signature is right over any text.
+func signText(s *Signer, name, text string) string {
+	m := s.macs(name)[0].Get().(*mac)
+	return text + ":" + string(m.sign([]byte(text)))
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	s := newSigner(t, key1)
 	good := s.Sign("sessionid", "eyJhIjoxfQ", signedAt)
-	// signed makes a value whose signature is right over any text.
-	signed := func(text string) string {
-		m := s.macs("sessionid")[0].Get().(*mac)
-		return text + ":" + string(m.sign([]byte(text)))
-	}
+	signed := func(text string) string { return signText(s, "sessionid", text) }
 	_, err := s.Verify("sessionid", signed("e30:1"))
 	require.NoError(t, err)
 
