@@ -141,7 +141,7 @@ func TestTemplatesThatUseTheSession(t *testing.T) {
 		require.Equal(t, 2, strings.Count(log, "\n"))
 	})
 	t.Run("a store that is down is at least in the log", func(t *testing.T) {
-		v := newVisitor(t, &failingStore{load: fmt.Errorf("the database is down")})
+		v := newVisitor(t, &failingStore{load: errDown})
 		v.cookie = "sessionid=x"
 		resp := v.get(serve)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -164,7 +164,7 @@ func TestTemplatesThatUseTheSession(t *testing.T) {
 		require.Empty(t, v.log.String())
 	})
 	t.Run("and a store that is down is an error", func(t *testing.T) {
-		v := newVisitor(t, &failingStore{load: fmt.Errorf("the database is down")}, cookiestore.WithBuffer(1<<10))
+		v := newVisitor(t, &failingStore{load: errDown}, cookiestore.WithBuffer(1<<10))
 		v.cookie = "sessionid=x"
 		resp := v.get(serve)
 		require.Equal(t, http.StatusInternalServerError, resp.StatusCode)

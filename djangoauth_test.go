@@ -23,11 +23,7 @@ var djangoHashes = []struct{ password, hash, legacy string }{
 
 func newDjangoAuth(t testing.TB, secret string, fallbacks ...string) *DjangoAuth {
 	t.Helper()
-	var others [][]byte
-	for _, key := range fallbacks {
-		others = append(others, []byte(key))
-	}
-	a, err := NewDjangoAuth([]byte(secret), others...)
+	a, err := NewDjangoAuth([]byte(secret), secrets(fallbacks)...)
 	require.NoError(t, err)
 	return a
 }
@@ -98,7 +94,7 @@ var (
 // restored is a session as a store has kept it.
 func restored(t *testing.T, data string) *Session {
 	t.Helper()
-	m, err := NewManager(mustNew(t))
+	m, err := NewManager(must(New(key1)))
 	require.NoError(t, err)
 	value, _, err := m.store.Save(t.Context(), "sessionid", Record{Data: data, Saved: m.rules.now()})
 	require.NoError(t, err)
@@ -106,13 +102,6 @@ func restored(t *testing.T, data string) *Session {
 	require.NoError(t, err)
 	require.False(t, s.IsNew())
 	return s
-}
-
-func mustNew(t *testing.T) *CookieStore {
-	t.Helper()
-	store, err := New(key1)
-	require.NoError(t, err)
-	return store
 }
 
 func TestDjangoAuthLogIn(t *testing.T) {

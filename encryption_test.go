@@ -6,14 +6,12 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -121,14 +119,9 @@ func TestEncryptedVectors(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &file))
 	reasons := map[string]int{}
 	for _, v := range file.Vectors {
-		var keys [][]byte
-		for _, k := range v.Keys {
-			key, err := hex.DecodeString(k)
-			require.NoError(t, err)
-			keys = append(keys, key)
-		}
-		got, err := newEncrypter(t, keys[0], keys[1:]...).Decrypt(v.Name, v.Value)
-		rec, storeErr := newEncryptedStore(t, keys[0], WithFallbackKeys(keys[1:]...)).Load(t.Context(), v.Name, v.Value)
+		key, fallbacks := hexKeys(t, v.Keys[0], v.Keys[1:]...)
+		got, err := newEncrypter(t, key, fallbacks...).Decrypt(v.Name, v.Value)
+		rec, storeErr := newEncryptedStore(t, key, WithFallbackKeys(fallbacks...)).Load(t.Context(), v.Name, v.Value)
 		if !v.Valid {
 			assert.True(t, IsRefused(err), "%s: %v", v.Why, err)
 			assert.Empty(t, got.Data, v.Why)
@@ -237,22 +230,10 @@ func TestDecryptRefuses(t *testing.T) {
 
 func TestEncryptedKeyRotation(t *testing.T) {
 	e := newEncrypter(t, key1)
-	byKey1 := e.Encrypt("n", "x", signedAt)
-	keyOf := func(value string) int {
+	requireRotation(t, e.SetKeys, func() string { return e.Encrypt("n", "x", signedAt) }, func(value string) (int, error) {
 		got, err := e.Decrypt("n", value)
-		if err != nil {
-			require.ErrorIs(t, err, ErrTampered)
-			return -1
-		}
-		return got.KeyIndex
-	}
-	require.NoError(t, e.SetKeys(key2, key3, key1))
-	byKey2 := e.Encrypt("n", "x", signedAt)
-	require.Equal(t, []int{2, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
-	require.NoError(t, e.SetKeys(key2))
-	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
-	require.ErrorContains(t, e.SetKeys(key3, key2, []byte("short")), "fallback key 2 has 5 bytes")
-	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)}, "after an error the keys are as before")
+		return got.KeyIndex, err
+	})
 
 	_, err := NewEncrypter(key1[:31])
 	require.ErrorContains(t, err, "the key has 31 bytes, and must have at least 32 random ones")
@@ -260,30 +241,11 @@ func TestEncryptedKeyRotation(t *testing.T) {
 
 func TestEncryptionKeysAreReplacedWhileInUse(t *testing.T) {
 	e := newEncrypter(t, key1, key2)
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	for worker := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				name, data := fmt.Sprint("cookie", i%3), fmt.Sprint("of ", worker, ": ", i)
-				got, err := e.Decrypt(name, e.Encrypt(name, data, signedAt))
-				if !assert.NoError(t, err) || !assert.Equal(t, data, got.Data) {
-					return
-				}
-			}
-		})
-	}
-	for range 200 {
-		require.NoError(t, e.SetKeys(key2, key1))
-		require.NoError(t, e.SetKeys(key1, key2))
-	}
-	close(stop)
-	wg.Wait()
+	requireUseWhileKeysAreReplaced(t, e.SetKeys, func(worker, i int) bool {
+		name, data := fmt.Sprint("cookie", i%3), fmt.Sprint("of ", worker, ": ", i)
+		got, err := e.Decrypt(name, e.Encrypt(name, data, signedAt))
+		return assert.NoError(t, err) && assert.Equal(t, data, got.Data)
+	})
 	e.Encrypt("a", "", signedAt)
 	e.Encrypt("b", "", signedAt)
 	require.Len(t, *e.keys.current.Load().byName.Load(), 1, "one state serves all names")

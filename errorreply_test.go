@@ -1,7 +1,6 @@
 package cookiestore_test
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,8 +14,6 @@ import (
 
 	"example.com/cookiestore"
 )
-
-var errDown = errors.New("the database is down")
 
 // The visitor gets the error page, with the header as it was when the request came.
 func TestHeaderOfTheErrorReply(t *testing.T) {

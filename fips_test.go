@@ -12,11 +12,18 @@ import (
 // once more in one that has.
 func underFIPS(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv("GODEBUG") == "fips140=only" {
+	return hasVariable(t, "GODEBUG", "fips140=only")
+}
+
+// hasVariable reports whether this process has the variable in its environment, with that
+// value. If not, the test runs once more in one that has.
+func hasVariable(t *testing.T, name, value string) bool {
+	t.Helper()
+	if os.Getenv(name) == value {
 		return true
 	}
 	again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	again.Env = append(os.Environ(), "GODEBUG=fips140=only")
+	again.Env = append(os.Environ(), name+"="+value)
 	out, err := again.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "--- PASS: "+t.Name())

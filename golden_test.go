@@ -26,8 +26,10 @@ type golden struct {
 	Store     string // why a store refuses it
 }
 
-func (g golden) keys(tb testing.TB) (key []byte, fallbacks [][]byte) {
-	for _, text := range append([]string{g.Key}, g.Fallbacks...) {
+// hexKeys decodes the keys of a file in testdata.
+func hexKeys(tb testing.TB, first string, others ...string) (key []byte, fallbacks [][]byte) {
+	tb.Helper()
+	for _, text := range append([]string{first}, others...) {
 		k, err := hex.DecodeString(text)
 		require.NoError(tb, err)
 		fallbacks = append(fallbacks, k)
@@ -46,7 +48,7 @@ func TestGoldenCookies(t *testing.T) {
 	counts := map[string]int{}
 	for _, g := range all {
 		t.Run(g.What, func(t *testing.T) {
-			key, fallbacks := g.keys(t)
+			key, fallbacks := hexKeys(t, g.Key, g.Fallbacks...)
 			signer, err := NewSigner(key, fallbacks...)
 			require.NoError(t, err)
 			checkSigner(t, g, signer)

@@ -2,6 +2,7 @@ package cookiestore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,9 @@ import (
 
 	"example.com/cookiestore"
 )
+
+// errDown is the error of stores that fail.
+var errDown = errors.New("the database is down")
 
 // saveOne saves a session of which at most one cookie is to be set.
 func saveOne(ctx context.Context, m *cookiestore.Manager, s *cookiestore.Session) (*http.Cookie, error) {

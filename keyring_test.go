@@ -6,10 +6,68 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// requireRotation requires of something that is made with key1 alone that its keys can be
+// replaced. The function write makes a value, and keyIndex says which key reads one.
+func requireRotation(t *testing.T, setKeys func(key []byte, fallbacks ...[]byte) error, write func() string, keyIndex func(value string) (int, error)) {
+	t.Helper()
+	byKey1 := write()
+	keyOf := func(value string) int {
+		index, err := keyIndex(value)
+		if err != nil {
+			require.ErrorIs(t, err, ErrTampered)
+			return -1
+		}
+		return index
+	}
+	require.NoError(t, setKeys(key2, key3, key1))
+	byKey2 := write()
+	require.Equal(t, []int{2, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
+	require.NoError(t, setKeys(key2))
+	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)})
+
+	require.ErrorContains(t, setKeys(key3, key2, []byte("short")), "fallback key 2 has 5 bytes")
+	require.Equal(t, []int{-1, 0}, []int{keyOf(byKey1), keyOf(byKey2)}, "after an error the keys are as before")
+
+	mine := bytes.Clone(key2)
+	require.NoError(t, setKeys(mine))
+	mine[0] = 'x'
+	require.Equal(t, 0, keyOf(byKey2), "there is a copy of the key")
+}
+
+// requireUseWhileKeysAreReplaced has four workers use something that is made with key1 and
+// key2 while the two change places: both are always accepted, whichever writes. A worker
+// ends when use returns false.
+func requireUseWhileKeysAreReplaced(t *testing.T, setKeys func(key []byte, fallbacks ...[]byte) error, use func(worker, i int) bool) {
+	t.Helper()
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if !use(worker, i) {
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		require.NoError(t, setKeys(key2, key1))
+		require.NoError(t, setKeys(key1, key2))
+	}
+	close(stop)
+	wg.Wait()
+}
 
 func TestNamesDontFillTheMemory(t *testing.T) {
 	s := newSigner(t, key1)

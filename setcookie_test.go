@@ -87,21 +87,20 @@ func (s lengthStore) Save(_ ctx, _ string, rec cookiestore.Record) (value, versi
 
 // A store is told what its value may take.
 func TestRoomForTheValue(t *testing.T) {
-	var limit, overhead int
-	store := &asked{rows: newRows(), limit: &limit, overhead: &overhead}
+	store := &asked{rows: newRows()}
 	v := newVisitor(t, store, cookiestore.WithMaxCookieSize(2000))
 	resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
-	require.Equal(t, 2000, limit)
-	require.Equal(t, len(resp.Header.Get("Set-Cookie")), overhead+len(resp.Cookies()[0].Value))
+	require.Equal(t, 2000, store.limit)
+	require.Equal(t, len(resp.Header.Get("Set-Cookie")), store.overhead+len(resp.Cookies()[0].Value))
 }
 
 type asked struct {
 	*rows
-	limit, overhead *int
+	limit, overhead int
 }
 
 func (s *asked) Save(c ctx, name string, rec cookiestore.Record) (value, version string, err error) {
-	*s.limit, *s.overhead = rec.Limit, rec.Overhead
+	s.limit, s.overhead = rec.Limit, rec.Overhead
 	return s.rows.Save(c, name, rec)
 }
 

@@ -2,7 +2,6 @@ package cookiestore_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -211,25 +210,23 @@ func TestSpillAndOtherRequests(t *testing.T) {
 }
 
 // broken is a store that fails.
-type broken struct{ *rows }
-
-var errBroken = errors.New("the database is down")
+type broken struct{}
 
 func (broken) Save(context.Context, string, cookiestore.Record) (string, string, error) {
-	return "", "", errBroken
+	return "", "", errDown
 }
-func (broken) Delete(context.Context, string, string, string) error { return errBroken }
+func (broken) Delete(context.Context, string, string, string) error { return errDown }
 func (broken) Load(context.Context, string, string) (cookiestore.Record, error) {
-	return cookiestore.Record{}, errBroken
+	return cookiestore.Record{}, errDown
 }
-func (broken) ClearExpired(context.Context) error { return errBroken }
+func (broken) ClearExpired(context.Context) error { return errDown }
 
 func TestSpillWithoutItsRecords(t *testing.T) {
 	records := newRows()
 	b := newTab(t, cookiestore.Spill(newStore(t), records))
 	b.visit(setCart(5000))
 	spilled := b.field()
-	store := cookiestore.Spill(newStore(t), broken{records})
+	store := cookiestore.Spill(newStore(t), broken{})
 	b = newTab(t, store)
 	require.Equal(t, http.StatusOK, b.visit(setCart(10)).StatusCode, "small sessions need no database")
 	require.Equal(t, 10, b.cart(b.field()))
@@ -237,8 +234,8 @@ func TestSpillWithoutItsRecords(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, b.visit(setCart(5000)).StatusCode)
 	require.Equal(t, before, b.field())
 	require.Equal(t, http.StatusInternalServerError, b.send(spilled, setCart(10)).StatusCode)
-	require.ErrorIs(t, store.ClearExpired(t.Context()), errBroken)
-	require.ErrorIs(t, store.Delete(t.Context(), "sessionid", "~x", ""), errBroken)
+	require.ErrorIs(t, store.ClearExpired(t.Context()), errDown)
+	require.ErrorIs(t, store.Delete(t.Context(), "sessionid", "~x", ""), errDown)
 	require.NoError(t, store.Delete(t.Context(), "sessionid", "x", ""))
 
 	// The record can be read and can't be deleted: the session stays one.
@@ -251,7 +248,7 @@ func TestSpillWithoutItsRecords(t *testing.T) {
 
 type undeletable struct{ *rows }
 
-func (undeletable) Delete(context.Context, string, string, string) error { return errBroken }
+func (undeletable) Delete(context.Context, string, string, string) error { return errDown }
 
 func TestSpillIsAStoreByItself(t *testing.T) {
 	records := newRows()

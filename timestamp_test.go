@@ -16,11 +16,7 @@ func TestTimestampsEndWithTheYear9999(t *testing.T) {
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	require.Equal(t, last.Unix(), int64(payload.MaxTimestamp))
 	s := newSigner(t, key1)
-	signed := func(seconds int64) string {
-		m := s.keys.macs("sessionid")[0].Get().(*mac)
-		text := "e30:" + base62(seconds)
-		return text + ":" + string(m.sign([]byte(text)))
-	}
+	signed := func(seconds int64) string { return signText(s, "sessionid", "e30:"+base62(seconds)) }
 	store, err := NewWithCodec(s)
 	require.NoError(t, err)
 

@@ -276,7 +276,7 @@ type failsFor struct {
 
 func (s *failsFor) Load(c ctx, name, value string) (cookiestore.Record, error) {
 	if value == s.value {
-		return cookiestore.Record{}, fmt.Errorf("the database is down")
+		return cookiestore.Record{}, errDown
 	}
 	return s.rows.Load(c, name, value)
 }

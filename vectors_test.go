@@ -35,12 +35,16 @@ func vectors(tb testing.TB, kind string) []vector {
 	return chosen
 }
 
-func (v vector) store(tb testing.TB) *CookieStore {
-	var fallbacks [][]byte
-	for _, f := range v.Fallbacks {
-		fallbacks = append(fallbacks, []byte(f))
+// secrets has keys of Django's, which are text, as the keys that this package takes.
+func secrets(texts []string) (keys [][]byte) {
+	for _, text := range texts {
+		keys = append(keys, []byte(text))
 	}
-	store, err := New([]byte(v.Secret), WithDjango(), WithFallbackKeys(fallbacks...))
+	return keys
+}
+
+func (v vector) store(tb testing.TB) *CookieStore {
+	store, err := New([]byte(v.Secret), WithDjango(), WithFallbackKeys(secrets(v.Fallbacks)...))
 	require.NoError(tb, err)
 	return store
 }

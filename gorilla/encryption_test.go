@@ -34,10 +34,7 @@ func TestEncryptedSessionsHaveNoAgeButTheirOwn(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now().Truncate(time.Second)
 	at := now.Add(-60 * day)
-	codec, err := gorilla.NewEncryptedCodec(testKey, otherKey)
-	require.NoError(t, err)
-	store, err := cookiestore.NewWithCodec(codec)
-	require.NoError(t, err)
+	store := newEncryptedStore(t, testKey, otherKey)
 	value, _, err := store.Save(t.Context(), "sessionid", cookiestore.Record{Data: `{"user":7}`, Saved: at})
 	require.NoError(t, err)
 	value = dated(t, value, testKey, "sessionid", at)

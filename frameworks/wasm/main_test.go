@@ -49,6 +49,16 @@ func counts(t *testing.T, run func(env []string) []byte) {
 	}
 }
 
+// output runs a host, and returns what the program in it has answered.
+func output(t *testing.T, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	require.NoError(t, err, complaints.String())
+	return out
+}
+
 // The host is a program of its own: the race detector would slow its compiler down.
 func TestVisitsAreCountedOnWASI(t *testing.T) {
 	module, cache := build(t, "wasip1"), t.TempDir()
@@ -57,12 +67,7 @@ func TestVisitsAreCountedOnWASI(t *testing.T) {
 		for _, pair := range env {
 			args = append(args, "-env="+pair)
 		}
-		cmd := exec.Command("go", append(args, module)...)
-		var complaints bytes.Buffer
-		cmd.Stderr = &complaints
-		out, err := cmd.Output()
-		require.NoError(t, err, complaints.String())
-		return out
+		return output(t, exec.Command("go", append(args, module)...))
 	})
 }
 
@@ -81,10 +86,6 @@ func TestVisitsAreCountedInJavaScript(t *testing.T) {
 	counts(t, func(env []string) []byte {
 		cmd := exec.Command(node, host, module)
 		cmd.Env = env
-		var complaints bytes.Buffer
-		cmd.Stderr = &complaints
-		out, err := cmd.Output()
-		require.NoError(t, err, complaints.String())
-		return out
+		return output(t, cmd)
 	})
 }

@@ -29,9 +29,10 @@ import (
 //
 // To find that out, where encoding/json wrote U+FFFD, AppendValue walks through v as
 // encoding/json does. It calls MarshalJSON, MarshalText and IsZero methods a second time,
-// and looks at nothing inside a value that has one of the first two. What these methods replaced themselves, such as a MarshalJSON that calls
-// encoding/json on a string of its own, it can't know. Where it would have to look
-// deeper than a thousand levels, it returns an error that says so.
+// and looks at nothing inside a value that has one of the first two. What these methods
+// replaced themselves, such as a MarshalJSON that calls encoding/json on a string of its
+// own, it can't know. Where it would have to look deeper than a thousand levels, it
+// returns an error that says so.
 //
 // A panic in one of these methods goes on to the caller, as with encoding/json. After an
 // error, what has been appended to dst is useless.
@@ -182,8 +183,8 @@ func appendMarshaled(dst []byte, v any, depth int) ([]byte, error) {
 		return dst, whyNot(err)
 	}
 	text := strings.TrimSuffix(out.String(), "\n")
-	if !utf8.ValidString(text) {
-		return dst, errStringNotUTF8
+	if err := checkText(text); err != nil {
+		return dst, err
 	}
 	if err := checkValue(text, depth); err != nil {
 		return dst, err

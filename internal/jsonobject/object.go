@@ -185,11 +185,8 @@ func (o *Object) Delete(key string) bool {
 
 // compact closes the holes.
 func (o *Object) compact() {
-	members := slices.DeleteFunc(o.members, func(m member) bool { return m.isHole() })
-	o.members, o.index = members, nil
-	if len(members) > fewMembers {
-		o.index = indexed(members, nil)
-	}
+	o.members = slices.DeleteFunc(o.members, func(m member) bool { return m.isHole() })
+	o.index = indexed(o.members, nil)
 }
 
 // Clear removes all members.
@@ -210,11 +207,10 @@ func (o *Object) All() iter.Seq2[string, string] {
 
 // Clone returns an object that has the same members and shares no memory that changes.
 func (o *Object) Clone() Object {
-	c := Object{members: slices.Clone(o.members), body: o.body}
+	c := Object{members: slices.Clone(o.members), text: o.text, body: o.body}
 	if o.index != nil {
 		c.compact()
 	}
-	c.text = o.text
 	return c
 }
 
@@ -242,10 +238,6 @@ func (o *Object) AppendTo(dst []byte) []byte {
 	}
 	return append(dst, '}')
 }
-
-// Text returns the text that the object was parsed from, and whether it still stands
-// for it: nothing has been set or deleted since.
-func (o *Object) Text() (string, bool) { return o.text, o.text != "" }
 
 // A Part tells how much room a member takes.
 type Part struct {

@@ -80,12 +80,10 @@ func TestObject(t *testing.T) {
 			o := parse(t, test.text)
 			require.Equal(t, len(test.text), o.Size())
 			test.change(o)
-			text, ok := o.Text()
-			require.Equal(t, test.want == test.text, ok)
-			if ok {
-				require.Equal(t, test.text, text)
+			if test.want == test.text {
+				require.Equal(t, test.text, o.text)
 			} else {
-				require.Empty(t, text)
+				require.Empty(t, o.text)
 			}
 			require.Equal(t, test.want, string(o.AppendTo(nil)))
 			require.Equal(t, len(test.want), o.Size())
@@ -100,8 +98,7 @@ func TestTheZeroObjectIsEmpty(t *testing.T) {
 	_, ok := o.Find("")
 	require.False(t, ok)
 	require.False(t, o.Delete(""))
-	_, ok = o.Text()
-	require.False(t, ok)
+	require.Empty(t, o.text)
 	o.Set("a", `1`)
 	requireObject(t, `{"a":1}`, &o)
 }
@@ -249,9 +246,7 @@ func TestCloneSharesNothing(t *testing.T) {
 		o := numbered(t, n)
 		text := string(o.AppendTo(nil))
 		c := o.Clone()
-		got, ok := c.Text()
-		require.True(t, ok)
-		require.Equal(t, text, got)
+		require.Equal(t, text, c.text)
 		requireObject(t, text, &c)
 		require.Equal(t, n > 32, c.index != nil)
 
@@ -260,7 +255,7 @@ func TestCloneSharesNothing(t *testing.T) {
 		c.Delete("k2")
 		requireObject(t, text, o)
 		o.Delete("k0")
-		_, ok = c.Find("k0")
+		_, ok := c.Find("k0")
 		require.True(t, ok)
 		_, ok = o.Find("new")
 		require.False(t, ok)

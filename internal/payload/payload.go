@@ -1,5 +1,6 @@
-// Package payload has the encoding of Django's signing module, for untrusted input: base64url and zlib, each with one accepted spelling and a bound, and the
-// timestamp in base62.
+// Package payload has the encoding of Django's signing module, for untrusted input:
+// base64url and zlib, each with one accepted spelling and a bound, and the timestamp in
+// base62.
 //
 // A payload is the base64url of the data, or a dot and then the base64url of the data's
 // zlib stream. It is what signing.dumps(obj, compress=True) makes of the serialized

@@ -24,9 +24,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Key is the signing key of the sessions.
-var Key = bytes.Repeat([]byte{7}, 32)
-
 // A Site is a program under test.
 type Site struct {
 	Sessions *cookiestore.Manager
@@ -57,7 +54,7 @@ type Site struct {
 // New returns a Site without a server. The options are added to those that a test
 // without TLS needs.
 func New(t *testing.T, options ...cookiestore.Option) *Site {
-	store, err := cookiestore.New(Key)
+	store, err := cookiestore.New(bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)
 	log := new(Log)
 	options = append([]cookiestore.Option{
