@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/cookiestore/internal/payload"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // A Codec makes cookie values and reads them. It has the methods of
@@ -36,17 +37,17 @@ func (c signerCodec) load(name, value string, maxInflated int) (Record, error) {
 
 // open is load, and tells which key signed.
 func (c signerCodec) open(name, value string, maxInflated int) (Record, int, error) {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = append(buf.b, value...)
-	v, err := c.verify(name, buf.b)
+	buf := scratch.Get()
+	defer buf.Free()
+	buf.B = append(buf.B, value...)
+	v, err := c.verify(name, buf.B)
 	if err != nil {
 		return Record{}, -1, err
 	}
-	if buf.b, err = payload.AppendDecoded(buf.b, v.payload, maxInflated); err != nil {
+	if buf.B, err = payload.AppendDecoded(buf.B, v.payload, maxInflated); err != nil {
 		return Record{}, -1, refusePayload(err)
 	}
-	data := string(buf.b[len(value):])
+	data := string(buf.B[len(value):])
 	return Record{Data: data, Saved: time.Unix(v.at, 0), Resave: v.key > 0}, v.key, nil
 }
 

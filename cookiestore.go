@@ -75,6 +75,7 @@ import (
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // A Loader reads sessions: the half of a [Store] that [WithLegacy] needs.
@@ -476,26 +477,26 @@ func (c *CookieStore) Save(_ context.Context, name string, rec Record) (value, v
 	if _, err := new(contents).parse(rec.Data); err != nil {
 		return "", "", &cookieError{class: usageError, reason: ErrMalformed, detail: "session can't be saved: its Data is not a dictionary", cause: err}
 	}
-	buf := getBuffer()
-	defer buf.free()
+	buf := scratch.Get()
+	defer buf.Free()
 	room := space{rec.Limit, rec.Overhead, rec.single}
 	if room.limit == 0 {
 		room = space{limit: MaxCookieSize, overhead: len(name)}
 	}
-	if buf.b, err = c.appendValue(buf.b, name, []byte(rec.Data), rec.Saved, room); err != nil {
+	if buf.B, err = c.appendValue(buf.B, name, []byte(rec.Data), rec.Saved, room); err != nil {
 		return "", "", err
 	}
-	return string(buf.b), "", nil
+	return string(buf.B), "", nil
 }
 
 // appendValue appends the value of the cookie that holds the dictionary to dst. It has
 // been parsed before, or was made of parts that have.
 func (c *CookieStore) appendValue(dst []byte, name string, data []byte, saved time.Time, room space) ([]byte, error) {
 	if c.signer != nil && c.signer.ascii {
-		ascii := getBuffer()
-		defer ascii.free()
-		ascii.b = jsonobject.AppendASCII(ascii.b, string(data))
-		data = ascii.b
+		ascii := scratch.Get()
+		defer ascii.Free()
+		ascii.B = jsonobject.AppendASCII(ascii.B, string(data))
+		data = ascii.B
 	}
 	if err := checkReadable(data, c.maxInflated); err != nil {
 		return dst, err

@@ -11,6 +11,7 @@ import (
 
 	"example.com/cookiestore/internal/jsonobject"
 	"example.com/cookiestore/internal/payload"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // DjangoDatabaseSalt is the salt with which Django 3.1 and later sign the
@@ -85,13 +86,13 @@ func (d *DjangoRows) Encode(data string, at time.Time) (string, error) {
 // EncodeFor is Encode for the row of one session key, which plays a part with
 // [NewBoundRows] alone.
 func (d *DjangoRows) EncodeFor(sessionKey, data string, at time.Time) (string, error) {
-	text := getBuffer()
-	defer text.free()
-	text.b = jsonobject.AppendASCII(text.b, data)
-	if err := checkReadable(text.b, maxRow); err != nil {
+	text := scratch.Get()
+	defer text.Free()
+	text.B = jsonobject.AppendASCII(text.B, data)
+	if err := checkReadable(text.B, maxRow); err != nil {
 		return "", err
 	}
-	return d.signer.signData(sessionKey, text.b, at, payload.Compression{Over: rowCompressOver}), nil
+	return d.signer.signData(sessionKey, text.B, at, payload.Compression{Over: rowCompressOver}), nil
 }
 
 // A DjangoRow is the content of a session_data.

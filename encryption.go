@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/cookiestore/internal/payload"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // An Encrypter encrypts sessions, and decrypts those that it, or one with the same
@@ -138,10 +139,10 @@ type Decrypted struct {
 // without looking at it. Two calls never return the same. A time before 1970 counts as
 // 1970.
 func (e *Encrypter) Encrypt(name, data string, at time.Time) string {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = e.appendEncrypted(buf.b, name, []byte(data), at, payload.Compression{Over: -1})
-	return string(buf.b)
+	buf := scratch.Get()
+	defer buf.Free()
+	buf.B = e.appendEncrypted(buf.B, name, []byte(data), at, payload.Compression{Over: -1})
+	return string(buf.B)
 }
 
 // Decrypt returns what the value of the cookie of the given name holds. The error says
@@ -165,40 +166,40 @@ func (e *Encrypter) append(dst []byte, name string, data []byte, at time.Time, h
 }
 
 func (e *Encrypter) appendEncrypted(dst []byte, name string, data []byte, at time.Time, how payload.Compression) []byte {
-	raw, work := getBuffer(), getBuffer()
-	defer raw.free()
-	defer work.free()
-	raw.b = append(raw.b, encryptedVersion)
-	raw.b = append(raw.b, make([]byte, randomSize)...)
-	rand.Read(raw.b[versionSize:]) // never fails
+	raw, work := scratch.Get(), scratch.Get()
+	defer raw.Free()
+	defer work.Free()
+	raw.B = append(raw.B, encryptedVersion)
+	raw.B = append(raw.B, make([]byte, randomSize)...)
+	rand.Read(raw.B[versionSize:]) // never fails
 
-	work.b = appendExpand(work.b, raw.b, name)
-	expand := len(work.b)
-	aead := cookieCipher(e.keys.macs("")[0], work.b)
-	work.b = appendPlaintext(work.b, data, at, how)
-	raw.b = aead.Seal(raw.b, nil, work.b[expand:], work.b[:expand-1])
-	return payload.Base64.AppendEncode(dst, raw.b)
+	work.B = appendExpand(work.B, raw.B, name)
+	expand := len(work.B)
+	aead := cookieCipher(e.keys.macs("")[0], work.B)
+	work.B = appendPlaintext(work.B, data, at, how)
+	raw.B = aead.Seal(raw.B, nil, work.B[expand:], work.B[:expand-1])
+	return payload.Base64.AppendEncode(dst, raw.B)
 }
 
 func (e *Encrypter) decrypt(name, value string, maxInflated int) (Decrypted, error) {
-	buf, work := getBuffer(), getBuffer()
-	defer buf.free()
-	defer work.free()
-	buf.b = append(buf.b, value...)
+	buf, work := scratch.Get(), scratch.Get()
+	defer buf.Free()
+	defer work.Free()
+	buf.B = append(buf.B, value...)
 	var err error
-	if buf.b, err = appendRaw(buf.b, buf.b); err != nil {
+	if buf.B, err = appendRaw(buf.B, buf.B); err != nil {
 		return Decrypted{}, err
 	}
-	raw := buf.b[len(value):]
+	raw := buf.B[len(value):]
 
-	work.b = appendExpand(work.b, raw, name)
-	expand := work.b
+	work.B = appendExpand(work.B, raw, name)
+	expand := work.B
 	for i, macs := range e.keys.macs("") {
-		plaintext, err := cookieCipher(macs, expand).Open(work.b, nil, raw[versionSize+randomSize:], expand[:len(expand)-1])
+		plaintext, err := cookieCipher(macs, expand).Open(work.B, nil, raw[versionSize+randomSize:], expand[:len(expand)-1])
 		if err != nil {
 			continue
 		}
-		work.b = plaintext
+		work.B = plaintext
 		d, err := readPlaintext(plaintext[len(expand):], maxInflated)
 		d.KeyIndex = i
 		return d, err
@@ -228,10 +229,10 @@ func appendRaw(dst, value []byte) ([]byte, error) {
 
 // looksEncrypted reports whether the value has the form of an encrypted cookie.
 func looksEncrypted(value []byte) bool {
-	buf := getBuffer()
-	defer buf.free()
+	buf := scratch.Get()
+	defer buf.Free()
 	var err error
-	buf.b, err = appendRaw(buf.b, value)
+	buf.B, err = appendRaw(buf.B, value)
 	return err == nil
 }
 
@@ -287,13 +288,13 @@ func readPlaintext(plaintext []byte, maxInflated int) (Decrypted, error) {
 	case plainForm:
 		d.Data = string(data)
 	case zlibForm:
-		inflated := getBuffer()
-		defer inflated.free()
+		inflated := scratch.Get()
+		defer inflated.Free()
 		var err error
-		if inflated.b, err = payload.AppendInflated(inflated.b, data, maxInflated); err != nil {
+		if inflated.B, err = payload.AppendInflated(inflated.B, data, maxInflated); err != nil {
 			return Decrypted{}, refusePayload(err)
 		}
-		d.Data, d.Compressed = string(inflated.b), true
+		d.Data, d.Compressed = string(inflated.B), true
 	default:
 		return Decrypted{}, refuse(ErrMalformed, fmt.Sprintf("form %d of the data is unknown", form))
 	}

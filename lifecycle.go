@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"example.com/cookiestore/internal/scratch"
 )
 
 // How a session is loaded, closed and kept: what the middleware and stores see of it.
@@ -160,8 +162,8 @@ const (
 // A closing is what is to be done at the end of a request.
 type closing struct {
 	what outcome
-	rec  Record  // what to save but for Data, or of which session nothing is left
-	data *buffer // the dictionary to save; nil for none
+	rec  Record          // what to save but for Data, or of which session nothing is left
+	data *scratch.Buffer // the dictionary to save; nil for none
 	otherCookies
 	several  bool     // the visitor sent more than one, good or bad
 	chunks   chunkSet // that the visitor may have
@@ -179,7 +181,7 @@ func (c *closing) asked() bool { return c.what == endSession || c.modified }
 // free gives the text of the dictionary back.
 func (c *closing) free() {
 	if c.data != nil {
-		c.data.free()
+		c.data.Free()
 		c.data = nil
 	}
 }
@@ -253,8 +255,8 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 	if rules.revocations != nil {
 		s.identify(rules, now, end)
 	}
-	c.data = getBuffer()
-	c.data.b = s.appendJSON(c.data.b)
+	c.data = scratch.Get()
+	c.data.B = s.appendJSON(c.data.B)
 	c.rec.Expires = end
 	c.rec.BrowserClose = rules.closesWithBrowser(expiry)
 	c.what = saveSession

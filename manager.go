@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/cookiestore/internal/scratch"
 )
 
 // A Manager loads and saves the sessions that belong to one cookie, by the
@@ -486,35 +488,35 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 
 // write has the store save the dictionary, and writes the Set-Cookie field.
 func (m *Manager) write(ctx context.Context, c *closing, change *cookieChange) (version string, err error) {
-	line := getBuffer()
-	defer line.free()
-	line.b = append(append(line.b, m.cookie.Name...), '=')
-	start := len(line.b)
+	line := scratch.Get()
+	defer line.Free()
+	line.B = append(append(line.B, m.cookie.Name...), '=')
+	start := len(line.B)
 	var space [maxTimes]byte
 	times := appendTimes(space[:0], change)
 	room := m.jar.room(len(times))
 	if m.signing != nil { // it writes base64 and colons, and no copy is needed
-		line.b, err = m.signing.appendValue(line.b, m.cookie.Name, c.data.b, c.rec.Saved, room)
+		line.B, err = m.signing.appendValue(line.B, m.cookie.Name, c.data.B, c.rec.Saved, room)
 	} else {
 		var value string
-		c.rec.Data, c.rec.Limit, c.rec.Overhead, c.rec.single = string(c.data.b), room.limit, room.overhead, room.single
+		c.rec.Data, c.rec.Limit, c.rec.Overhead, c.rec.single = string(c.data.B), room.limit, room.overhead, room.single
 		value, version, err = m.store.Save(ctx, m.cookie.Name, c.rec)
-		line.b = append(line.b, value...)
+		line.B = append(line.B, value...)
 		if err == nil {
-			err = checkValue(line.b[start:], room)
+			err = checkValue(line.B[start:], room)
 		}
 	}
 	if err != nil {
 		return "", err
 	}
-	end := len(line.b)
-	if room.needsChunks(line.b[start:]) {
-		change.cut(string(line.b[start:]), room)
+	end := len(line.B)
+	if room.needsChunks(line.B[start:]) {
+		change.cut(string(line.B[start:]), room)
 		c.chunks |= change.chunks
 		return version, nil
 	}
-	line.b = append(append(line.b, times...), m.jar.attributes...)
-	change.line = string(line.b)
+	line.B = append(append(line.B, times...), m.jar.attributes...)
+	change.line = string(line.B)
 	change.value = change.line[start:end]
 	return version, nil
 }

@@ -3,7 +3,6 @@ package cookiestore
 import (
 	"fmt"
 	"strings"
-	"sync"
 
 	"example.com/cookiestore/internal/jsonobject"
 	"example.com/cookiestore/internal/payload"
@@ -17,26 +16,6 @@ const (
 	defaultCompressOver = 1024
 	defaultMaxInflated  = 64 << 10
 )
-
-// buffers lends scratch space. Put back only what nothing refers to any longer.
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-type buffer struct{ b []byte }
-
-// maxPooled keeps a rare huge session from staying in memory for ever.
-const maxPooled = 64 << 10
-
-func getBuffer() *buffer {
-	buf := buffers.Get().(*buffer)
-	buf.b = buf.b[:0]
-	return buf
-}
-
-func (buf *buffer) free() {
-	if cap(buf.b) <= maxPooled {
-		buffers.Put(buf)
-	}
-}
 
 // refusePayload makes a refusal of why something can't be decoded.
 func refusePayload(err error) error {

@@ -48,9 +48,3 @@ func TestSessionsThatFitAtTheDefaultLevel(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, encoded, len(best)+5, "the time of today has six digits")
 }
-
-func TestHugeBuffersAreNotPooled(t *testing.T) {
-	huge := &buffer{b: make([]byte, maxPooled+1)}
-	huge.free()
-	require.LessOrEqual(t, cap(getBuffer().b), maxPooled)
-}

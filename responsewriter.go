@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"example.com/cookiestore/internal/scratch"
 )
 
 // An exchange is one request with its response. It is the ResponseWriter that
@@ -344,13 +346,13 @@ const firstBytes = 512
 // ReadFrom lets io.Copy use sendfile, where the server can. A source that fails at once
 // is not a response yet: the handler may still answer with an error.
 func (x *exchange) ReadFrom(src io.Reader) (n int64, err error) {
-	first := getBuffer()
-	defer first.free()
-	first.b = slices.Grow(first.b, firstBytes)[:firstBytes]
+	first := scratch.Get()
+	defer first.Free()
+	first.B = slices.Grow(first.B, firstBytes)[:firstBytes]
 	for x.phase == waiting {
-		read, failure := src.Read(first.b)
+		read, failure := src.Read(first.B)
 		if read > 0 {
-			written, err := x.Write(first.b[:read])
+			written, err := x.Write(first.B[:read])
 			if n += int64(written); err != nil {
 				return n, err
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/cookiestore/internal/jsonobject"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // A Session is the dictionary that belongs to one visitor, with the methods of
@@ -91,13 +92,13 @@ func encode(key string, v any) (string, error) {
 	if err := jsonobject.CheckKey(key); err != nil {
 		return "", usage(fmt.Sprintf("session key %q is not UTF-8", key))
 	}
-	buf := getBuffer()
-	defer buf.free()
+	buf := scratch.Get()
+	defer buf.Free()
 	var err error
-	if buf.b, err = jsonobject.AppendValue(buf.b, v); err != nil {
+	if buf.B, err = jsonobject.AppendValue(buf.B, v); err != nil {
 		return "", &cookieError{class: usageError, detail: fmt.Sprintf("session key %q can't be set: %v", key, err), cause: err}
 	}
-	return string(buf.b), nil
+	return string(buf.B), nil
 }
 
 func (s *Session) remove(key string) bool {

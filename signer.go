@@ -13,6 +13,7 @@ import (
 
 	"example.com/cookiestore/internal/jsonobject"
 	"example.com/cookiestore/internal/payload"
+	"example.com/cookiestore/internal/scratch"
 )
 
 // DjangoCookieSalt is the salt with which Django's signed_cookies session
@@ -131,21 +132,21 @@ type Signed struct {
 // name. It signs any payload without looking at it. A time before 1970 counts
 // as 1970, and one past the year 9999 as its last second.
 func (s *Signer) Sign(name, payload string, at time.Time) string {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = append(buf.b, payload...)
-	buf.b = s.appendSignature(buf.b, 0, name, at)
-	return string(buf.b)
+	buf := scratch.Get()
+	defer buf.Free()
+	buf.B = append(buf.B, payload...)
+	buf.B = s.appendSignature(buf.B, 0, name, at)
+	return string(buf.B)
 }
 
 // Verify takes a signed value apart. The error says why it is refused, as
 // [ErrMalformed] or [ErrTampered]. How old the value is, is for the caller to
 // judge.
 func (s *Signer) Verify(name, value string) (Signed, error) {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = append(buf.b, value...)
-	v, err := s.verify(name, buf.b)
+	buf := scratch.Get()
+	defer buf.Free()
+	buf.B = append(buf.B, value...)
+	v, err := s.verify(name, buf.B)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -159,22 +160,22 @@ func (s *Signer) Encode(name string, value any) (string, error) {
 	if _, ok := value.(map[any]any); ok {
 		return "", usage("a map[any]any can't be JSON: gorilla.NewCodec makes a codec of a Signer that takes the values of gorilla/sessions")
 	}
-	buf := getBuffer()
-	defer buf.free()
+	buf := scratch.Get()
+	defer buf.Free()
 	var err error
-	if buf.b, err = jsonobject.AppendValue(buf.b, value); err != nil {
+	if buf.B, err = jsonobject.AppendValue(buf.B, value); err != nil {
 		return "", &cookieError{class: usageError, detail: err.Error(), cause: err}
 	}
 	if s.ascii {
-		buf.b = jsonobject.AppendASCII(nil, string(buf.b))
+		buf.B = jsonobject.AppendASCII(nil, string(buf.B))
 	}
-	if err := checkReadable(buf.b, defaultMaxInflated); err != nil {
+	if err := checkReadable(buf.B, defaultMaxInflated); err != nil {
 		return "", err
 	}
-	signed := getBuffer()
-	defer signed.free()
-	signed.b, err = appendFitting(signed.b, signerCodec{s}, name, buf.b, s.now(), defaultCompressOver, space{limit: MaxCookieSize, overhead: len(name)})
-	return string(signed.b), err
+	signed := scratch.Get()
+	defer signed.Free()
+	signed.B, err = appendFitting(signed.B, signerCodec{s}, name, buf.B, s.now(), defaultCompressOver, space{limit: MaxCookieSize, overhead: len(name)})
+	return string(signed.B), err
 }
 
 // Decode verifies value and stores what it holds in dst, a pointer that
@@ -184,11 +185,11 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if len(name)+len(value) > MaxCookieSize {
 		return refuseTooLong(len(name)+len(value), MaxCookieSize)
 	}
-	buf, data := getBuffer(), getBuffer()
-	defer buf.free()
-	defer data.free()
-	buf.b = append(buf.b, value...)
-	v, err := s.verify(name, buf.b)
+	buf, data := scratch.Get(), scratch.Get()
+	defer buf.Free()
+	defer data.Free()
+	buf.B = append(buf.B, value...)
+	v, err := s.verify(name, buf.B)
 	if err != nil {
 		return err
 	}
@@ -199,13 +200,13 @@ func (s *Signer) Decode(name, value string, dst any) error {
 	if _, err := rules.check(Default, time.Unix(v.at, 0), time.Time{}, time.Time{}, s.now()); err != nil {
 		return err
 	}
-	if data.b, err = payload.AppendDecoded(data.b, v.payload, defaultMaxInflated); err != nil {
+	if data.B, err = payload.AppendDecoded(data.B, v.payload, defaultMaxInflated); err != nil {
 		return refusePayload(err)
 	}
-	if !json.Valid(data.b) {
+	if !json.Valid(data.B) {
 		return refuse(ErrMalformed, "payload is not JSON")
 	}
-	if err := jsonobject.Unmarshal(string(data.b), dst); err != nil {
+	if err := jsonobject.Unmarshal(string(data.B), dst); err != nil {
 		return &cookieError{class: decodeError, reason: ErrType, detail: fmt.Sprintf("the value does not fit in a %T", dst), cause: err}
 	}
 	return nil
@@ -245,10 +246,10 @@ func (s *Signer) verify(name string, value []byte) (verified, error) {
 
 // signData returns the signed value of data.
 func (s *Signer) signData(name string, data []byte, at time.Time, how payload.Compression) string {
-	buf := getBuffer()
-	defer buf.free()
-	buf.b = s.appendSigned(buf.b, name, data, at, how)
-	return string(buf.b)
+	buf := scratch.Get()
+	defer buf.Free()
+	buf.B = s.appendSigned(buf.B, name, data, at, how)
+	return string(buf.B)
 }
 
 // appendSigned is signData, appended to dst.

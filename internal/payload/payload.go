@@ -15,6 +15,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"example.com/cookiestore/internal/scratch"
 )
 
 // An Error says why something can't be decoded.
@@ -34,36 +36,16 @@ var Base64 = base64.RawURLEncoding.Strict()
 // Mark stands before the base64 of a zlib stream.
 const Mark = '.'
 
-// buffers lends scratch space. Put back only what nothing refers to any longer.
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-type buffer struct{ b []byte }
-
-// maxPooled keeps a rare huge session from staying in memory for ever.
-const maxPooled = 64 << 10
-
-func getBuffer() *buffer {
-	buf := buffers.Get().(*buffer)
-	buf.b = buf.b[:0]
-	return buf
-}
-
-func (buf *buffer) free() {
-	if cap(buf.b) <= maxPooled {
-		buffers.Put(buf)
-	}
-}
-
 // Append appends the payload of data to dst, deflated if that is worth it.
 func Append(dst, data []byte, how Compression) []byte {
 	if how.Over < 0 || len(data) <= how.Over {
 		return Base64.AppendEncode(dst, data)
 	}
-	packed := getBuffer()
-	defer packed.free()
+	packed := scratch.Get()
+	defer packed.Free()
 	var ok bool
-	if packed.b, ok = AppendDeflated(packed.b, data, how); ok {
-		return Base64.AppendEncode(append(dst, Mark), packed.b)
+	if packed.B, ok = AppendDeflated(packed.B, data, how); ok {
+		return Base64.AppendEncode(append(dst, Mark), packed.B)
 	}
 	return Base64.AppendEncode(dst, data)
 }
@@ -94,13 +76,13 @@ func AppendDecoded(dst, payload []byte, limit int) ([]byte, error) {
 	if len(payload) == 0 || payload[0] != Mark {
 		return AppendBase64(dst, payload)
 	}
-	packed := getBuffer()
-	defer packed.free()
+	packed := scratch.Get()
+	defer packed.Free()
 	var err error
-	if packed.b, err = AppendBase64(packed.b, payload[1:]); err != nil {
+	if packed.B, err = AppendBase64(packed.B, payload[1:]); err != nil {
 		return dst, err
 	}
-	return AppendInflated(dst, packed.b, limit)
+	return AppendInflated(dst, packed.B, limit)
 }
 
 // AppendBase64 appends what the text stands for to dst.

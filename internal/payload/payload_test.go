@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/internal/scratch"
 )
 
 func zlibStream(tb testing.TB, data []byte) []byte {
@@ -87,9 +89,9 @@ func TestBombIsRefusedWithinBounds(t *testing.T) {
 	bomb := zlibStream(t, make([]byte, 50<<20))
 	payload := append([]byte{Mark}, base64.RawURLEncoding.AppendEncode(nil, bomb)...)
 	refuse := func() {
-		buf := getBuffer()
-		defer buf.free()
-		_, err := AppendDecoded(buf.b, payload, 64<<10)
+		buf := scratch.Get()
+		defer buf.Free()
+		_, err := AppendDecoded(buf.B, payload, 64<<10)
 		require.True(t, err.(*Error).TooLarge)
 	}
 	refuse() // fills the pools
