@@ -276,6 +276,12 @@ func (o *settings) check() error {
 // A scope says for which URLs a browser sends a cookie.
 type scope struct{ domain, path string }
 
+// is reports whether browsers take both scopes for the same.
+func (s scope) is(other scope) bool {
+	plain := func(domain string) string { return strings.TrimPrefix(domain, ".") }
+	return s.path == other.path && strings.EqualFold(plain(s.domain), plain(other.domain))
+}
+
 // fault returns what is wrong with a scope, or "".
 func (s scope) fault() string {
 	domain := strings.TrimPrefix(s.domain, ".") // as browsers do

@@ -90,7 +90,11 @@ func newJar(o *settings) jar {
 	if o.cookie.Domain != "" {
 		elsewhere = append([]scope{{path: o.cookie.Path}}, elsewhere...)
 	}
+	own := scope{o.cookie.Domain, o.cookie.Path}
 	for _, s := range elsewhere {
+		if s.is(own) {
+			continue // it would delete what was just set
+		}
 		other := o.cookie
 		other.Domain, other.Path = s.domain, s.path
 		j.others = append(j.others, other)

@@ -169,6 +169,35 @@ func TestFlushEndsTwins(t *testing.T) {
 	}
 }
 
+// A site may name a former scope and return to it. What a log-in has set there after a flush
+// isn't deleted again.
+func TestAFormerScopeThatIsTheCurrentOneIsNotDeleted(t *testing.T) {
+	for name, options := range map[string][]cookiestore.Option{
+		"the host's own":    {cookiestore.WithFormerScope("", "/")},
+		"a domain":          {cookiestore.WithDomain("example.org"), cookiestore.WithFormerScope("example.org", "/")},
+		"one with a dot":    {cookiestore.WithDomain("example.org"), cookiestore.WithFormerScope(".example.org", "/")},
+		"one in capitals":   {cookiestore.WithDomain("example.org"), cookiestore.WithFormerScope("EXAMPLE.org", "/")},
+		"the dot was first": {cookiestore.WithDomain(".example.org"), cookiestore.WithFormerScope("example.org", "/")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := cookiestore.NewManager(newStore(t), options...)
+			require.NoError(t, err)
+			var session cookiestore.Session
+			session.Set("user", "ada")
+			cookies, err := m.Save(t.Context(), &session)
+			require.NoError(t, err)
+			session.Flush()
+			session.Set("user", "bob")
+			cookies, err = m.Save(t.Context(), &session)
+			require.NoError(t, err)
+			require.NotEmpty(t, cookies)
+			for _, other := range cookies[1:] {
+				require.NotEqual(t, strings.TrimPrefix(strings.ToLower(cookies[0].Domain), "."), strings.TrimPrefix(strings.ToLower(other.Domain), "."))
+			}
+		})
+	}
+}
+
 // The cookie is deleted in every scope in which the site may have set it.
 func TestDeletionInFormerScopes(t *testing.T) {
 	type options = []cookiestore.Option
