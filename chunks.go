@@ -141,6 +141,9 @@ func (c *candidates) gather(fields []string, name string, limit int) {
 		}
 		c.add(whole)
 	}
+	if missing, ok := chunks.first(); own.n == 0 && ok {
+		c.refused = append(c.refused, missing)
+	}
 	c.several = own.several
 }
 
@@ -188,6 +191,17 @@ func (c *chunkCookies) join(value string, limit int) (string, error) {
 		return "", refuse(ErrMalformed, "the chunks don't end with what their tag says")
 	}
 	return whole, nil
+}
+
+// first returns the refusal of chunks of which the first is missing, if there are any.
+func (c *chunkCookies) first() (refusal, bool) {
+	for _, parts := range c {
+		if len(parts) > 0 {
+			err := refuse(ErrMalformed, fmt.Sprintf("chunk 0 of %d is missing", parts[0].count))
+			return refusal{parts[0].String(), err}, true
+		}
+	}
+	return refusal{}, false
 }
 
 // set returns the places of the chunks.

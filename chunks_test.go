@@ -255,6 +255,10 @@ func TestOnlyTheChunksOfOneSaveAreASession(t *testing.T) {
 		require.Contains(t, b.log.String(), "chunk 1 of 3 is missing")
 		b.send("sessionid="+cur[1], func(s *cookiestore.Session) { refused = s.Refused() })
 		require.ErrorContains(t, refused, "chunk 1 is where the first belongs")
+		b.send("sessionid-1="+cur[1], func(s *cookiestore.Session) { refused = s.Refused() })
+		require.ErrorIs(t, refused, cookiestore.ErrMalformed)
+		require.ErrorContains(t, refused, "chunk 0 of 3 is missing")
+		require.Contains(t, b.log.String(), "chunk 0 of 3 is missing")
 	})
 	t.Run("a value that isn't in chunks is refused for what it is", func(t *testing.T) {
 		var refused error
