@@ -17,7 +17,8 @@ import (
 //   - It is saved when it was changed, and the cookie sent, just before the first
 //     byte of the response: at WriteHeader, Write, Flush, ReadFrom, or the handler's
 //     return. Informational (1xx) responses don't count. If nothing is left in the
-//     session, the cookie is deleted instead; it is deleted for no other reason.
+//     session, or SetExpiry has ended it, the cookie is deleted instead; it is
+//     deleted for no other reason.
 //   - Saves that no handler asked for are optional: those of [WithRenewal] and
 //     [WithSaveEveryRequest], and signing anew with another key or format. They
 //     don't happen if the response sets a cookie of that name itself, has a status
@@ -65,7 +66,10 @@ func Middleware(store Store, options ...Option) func(http.Handler) http.Handler 
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parent := r.Context()
-		if parent.Value(m.outer) != nil { // this middleware is around us already
+		if outer, ok := parent.Value(m.outer).(*exchangeContext); ok { // this middleware is around us already
+			if parent.Value(nearest{}) != outer { // and another one in between
+				r = r.WithContext(&nearestContext{parent, outer})
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -112,7 +116,8 @@ func NewContext(ctx context.Context, s *Session) context.Context {
 type (
 	sessionKey  struct{}
 	sessionName string
-	outerName   string // asks for the exchange itself, and not for its session
+	outerName   string   // asks for the exchange itself, and not for its session
+	nearest     struct{} // asks for that of the innermost middleware
 )
 
 // sessionContext is a context with a session in it.
@@ -124,6 +129,20 @@ type sessionContext struct {
 func (c *sessionContext) Value(key any) any {
 	if _, ok := key.(sessionKey); ok {
 		return c.session
+	}
+	return c.Context.Value(key)
+}
+
+// A nearestContext is a context in which a middleware further out is the innermost one.
+type nearestContext struct {
+	context.Context
+	exchange *exchangeContext
+}
+
+func (c *nearestContext) Value(key any) any {
+	switch key.(type) {
+	case sessionKey, nearest:
+		return c.exchange.Value(key)
 	}
 	return c.Context.Value(key)
 }
@@ -144,6 +163,8 @@ func (c *exchangeContext) Value(key any) any {
 	switch key := key.(type) {
 	case sessionKey:
 		return c.hold()
+	case nearest:
+		return c
 	case sessionName:
 		if string(key) == c.manager.jar.cookie.Name {
 			return c.hold()

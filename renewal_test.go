@@ -306,6 +306,7 @@ func TestTheSameMiddlewareTwice(t *testing.T) {
 						same, ok := cookiestore.FromContextNamed(r.Context(), "sessionid")
 						assert.True(t, ok)
 						assert.Same(t, s, same)
+						assert.Same(t, s, cookiestore.FromContext(r.Context()), "the innermost middleware's")
 						same.Set("inner", 2)
 						next.ServeHTTP(w, r)
 					})).ServeHTTP(w, r)
@@ -317,6 +318,23 @@ func TestTheSameMiddlewareTwice(t *testing.T) {
 			requireJSON(t, `{"outer":1,"inner":2}`, s)
 		})
 	}
+}
+
+// A group of a router has the middleware of the site inside one of its own. To find that
+// out, neither session is taken hold of: the response depends on no cookie.
+func TestTheSameMiddlewareTwiceHoldsNothing(t *testing.T) {
+	store := newStore(t)
+	outer := cookiestore.Middleware(store)
+	between := cookiestore.Middleware(store, cookiestore.WithName("other"))
+	var other *cookiestore.Session
+	page := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		other, _ = cookiestore.FromContextNamed(r.Context(), "other")
+	})
+	w := httptest.NewRecorder()
+	outer(between(outer(http.NotFoundHandler()))).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Empty(t, w.Header()["Vary"])
+	outer(between(outer(page))).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	require.NotNil(t, other, "the one in between is still found by its name")
 }
 
 // A renewal that fails is logged; the page is as good as before.
