@@ -36,6 +36,7 @@
 //	                        WithSaveEveryRequest, WithLifetime, WithClockSkew, WithClock
 //	                        requests: WithBuffer, WithoutCrossSiteSessions,
 //	                        WithErrorHandler, WithLogger
+//	                        ending sessions early: WithRevocations
 //
 // # Expiry
 //
@@ -304,7 +305,10 @@ func WithMaxInflated(n int) StoreOption {
 // (securecookie.GenerateRandomKey(32), or `openssl rand -hex 32`, whose text
 // [ParseKey] reads), and keep it where the program's other secrets are.
 func New(key []byte, options ...StoreOption) (*CookieStore, error) {
-	o := collect(options)
+	o, err := collect(options)
+	if err != nil {
+		return nil, err
+	}
 	if o.codecs != nil {
 		return nil, usage("WithFallbackCodecs is for NewWithCodec: New has WithFallbackKeys, and WithLegacy for other formats")
 	}
@@ -312,7 +316,6 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 		return newEncrypted(key, o)
 	}
 	var signer *Signer
-	var err error
 	if o.django {
 		signer, err = NewDjangoSigner(DjangoCookieSalt, key, o.fallbacks...)
 	} else {
@@ -352,8 +355,10 @@ func newEncrypted(key []byte, o *storeOptions) (*CookieStore, error) {
 // [WithFallbackCodecs] replaces the codec or its keys. [WithFallbackKeys], [WithDjango]
 // and [WithEncryption] are for [New], and an error here.
 func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
-	o := collect(options)
+	o, err := collect(options)
 	switch {
+	case err != nil:
+		return nil, err
 	case isNil(c):
 		return nil, usage("NewWithCodec: the codec is nil")
 	case o.django || o.encrypt || o.fallbacks != nil:
@@ -371,12 +376,15 @@ func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 	return newStore(storeCodec(c), signer, o)
 }
 
-func collect(options []StoreOption) *storeOptions {
+func collect(options []StoreOption) (*storeOptions, error) {
 	o := &storeOptions{compressOver: defaultCompressOver, maxInflated: defaultMaxInflated}
 	for _, option := range options {
+		if option == nil {
+			return nil, usage("an option is nil")
+		}
 		option(o)
 	}
-	return o
+	return o, nil
 }
 
 func newStore(c codec, signer *Signer, o *storeOptions) (*CookieStore, error) {

@@ -100,3 +100,12 @@ func TestLegacyCookiesOfOurOwnMayBeAsLargeAsTheirs(t *testing.T) {
 		})
 	}
 }
+
+func TestNilStoreOptionsAreMisuse(t *testing.T) {
+	_, err := cookiestore.New(bytes.Repeat([]byte("k"), 32), nil)
+	require.EqualError(t, err, "cookiestore: an option is nil")
+	signer, err := cookiestore.NewSigner(bytes.Repeat([]byte("k"), 32))
+	require.NoError(t, err)
+	_, err = cookiestore.NewWithCodec(signer, nil)
+	require.EqualError(t, err, "cookiestore: an option is nil")
+}

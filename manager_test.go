@@ -89,6 +89,8 @@ func TestOptionsThatContradict(t *testing.T) {
 		{"a negative buffer", options{cookiestore.WithBuffer(-1)}, "the buffer is negative"},
 		{"a renewal that is not a number", options{cookiestore.WithRenewal(math.NaN())}, "between 0 and 1"},
 		{"no clock", options{cookiestore.WithClock(nil)}, "the clock is nil"},
+		{"a SameSite that net/http does not have", options{cookiestore.WithSameSite(5)}, "its SameSite is none of net/http's modes"},
+		{"a SameSite of zero", options{cookiestore.WithSameSite(0)}, "its SameSite is none of net/http's modes"},
 		{"a nil option", options{nil}, "an option is nil"},
 		{"no error handler", options{cookiestore.WithErrorHandler(nil)}, "the error handler is nil"},
 	} {

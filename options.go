@@ -229,6 +229,7 @@ func (o *settings) check() error {
 		{script && !c.HttpOnly, "its prefix needs HttpOnly"},
 		{c.SameSite == http.SameSiteNoneMode && !c.Secure, "SameSite=None needs Secure"},
 		{c.Partitioned && !c.Secure, "Partitioned needs Secure"},
+		{c.SameSite < http.SameSiteDefaultMode || c.SameSite > http.SameSiteNoneMode, "its SameSite is none of net/http's modes"},
 		{o.chunks < 1 || o.chunks > maxChunks, fmt.Sprintf("WithChunks takes 1 to %d, and got %d", maxChunks, o.chunks)},
 		{o.maxCookieSize < 1, "the maximum cookie size is not positive"},
 		{o.rules.age <= 0, "the maximum age is under a second"},
