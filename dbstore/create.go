@@ -17,16 +17,16 @@ import (
 // Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
 // before Go 1.26, and gets an error.
 func (s *Store) CreateTable(ctx context.Context) error {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	if err := s.refuseSplitMemory(ctx); err != nil {
-		return err
-	}
 	return s.createTable(ctx, s.dialect.create)
 }
 
 // createTable makes a table if it isn't there.
 func (s *Store) createTable(ctx context.Context, create func(table string) (creation, error)) error {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	if err := s.refuseSplitMemory(ctx); err != nil {
+		return err
+	}
 	err := s.probe(ctx)
 	if err == nil || ctx.Err() != nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
 		return err

@@ -130,11 +130,6 @@ func (r *Revocations) record(ctx context.Context, subject string, upTo int64, un
 
 // CreateTable makes the table and its index, unless they exist.
 func (r *Revocations) CreateTable(ctx context.Context) error {
-	ctx, cancel := r.store.limit(ctx)
-	defer cancel()
-	if err := r.store.refuseSplitMemory(ctx); err != nil {
-		return err
-	}
 	return r.store.createTable(ctx, r.store.dialect.createRevocations)
 }
 
