@@ -107,20 +107,26 @@ func (d *dialect) create(table string) (steps creation, err error) {
 	key, date := d.quoted("session_key"), d.quoted("expire_date")
 	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
 		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(byDate), date)
-	}
-	if d.lock != "" {
-		steps.lock = []string{d.lock}
-	}
-	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
-	if !d.inline {
-		steps.needed = append(steps.needed, d.createIndex(table, byDate, date))
-	}
+	steps = d.creation(table, columns, byDate, date)
 	if d.like != "" {
 		steps.wanted = []string{d.createIndex(table, byKey, key+" "+d.like)}
 	}
 	return steps, nil
+}
+
+// creation makes a table with its columns and an index on one of them.
+func (d *dialect) creation(table, columns, index, indexed string) (steps creation) {
+	if d.lock != "" {
+		steps.lock = []string{d.lock}
+	}
+	if d.inline {
+		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(index), indexed)
+	}
+	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
+	if !d.inline {
+		steps.needed = append(steps.needed, d.createIndex(table, index, indexed))
+	}
+	return steps
 }
 
 // createIndex makes an index on a table. An index is in the schema of its table:

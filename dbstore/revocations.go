@@ -176,20 +176,10 @@ func (r *Revocations) prepare(d *dialect, table string) {
 }
 
 // createRevocations returns the statements that make the table.
-func (d *dialect) createRevocations(table string) (steps creation, _ error) {
+func (d *dialect) createRevocations(table string) (creation, error) {
 	_, name := splitTable(table)
-	keep, index := d.quoted("keep_until"), name+"_keep_until"
+	keep := d.quoted("keep_until")
 	columns := fmt.Sprintf("%s varchar(33) NOT NULL PRIMARY KEY, %s bigint NOT NULL, %s bigint NOT NULL",
 		d.quoted("subject"), d.quoted("up_to"), keep)
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(index), keep)
-	}
-	if d.lock != "" {
-		steps.lock = []string{d.lock}
-	}
-	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
-	if !d.inline {
-		steps.needed = append(steps.needed, d.createIndex(table, index, keep))
-	}
-	return steps, nil
+	return d.creation(table, columns, name+"_keep_until", keep), nil
 }
