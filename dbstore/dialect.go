@@ -52,7 +52,6 @@ type dialect struct {
 	like          string // the operator class of a second index on session_key
 
 	clear         string // removes some rows past their expire_date
-	clearAgain    bool   // clear takes the time twice
 	clearUnlocked string // the same, but for those that others have locked
 
 	oneWriter bool   // others wait, and ask again and again
@@ -105,8 +104,7 @@ var dialects = map[Dialect]*dialect{
 		like: "varchar_pattern_ops",
 		// Without a lock, a row may be renewed after it was found: it is looked at
 		// again when it is removed.
-		clear:      "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?) AND {date} < ?",
-		clearAgain: true,
+		clear: "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < $1 ORDER BY {date} LIMIT $2) AND {date} < $1",
 		clearUnlocked: "WITH {found} AS (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) " +
 			"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {found})",
 		code:     sqlState,
@@ -211,8 +209,6 @@ type queries struct {
 	bySignature, byData stateQueries
 
 	clear, clearUnlocked, expired string
-
-	clearAgain bool // see dialect
 }
 
 // stateQueries are the statements on a row that is in a certain state.
@@ -280,7 +276,6 @@ func (d *dialect) queries(table string) queries {
 		byData:        where("{data}"),
 		clear:         q(d.clear),
 		clearUnlocked: q(d.clearUnlocked),
-		clearAgain:    d.clearAgain,
 		expired:       q(expiredQuery),
 	}
 }

@@ -170,7 +170,6 @@ func (r *Revocations) prepare(d *dialect, table string) {
 		probe:         q(probeQuery),
 		clear:         q(d.clear),
 		clearUnlocked: q(d.clearUnlocked),
-		clearAgain:    d.clearAgain,
 		expired:       q(expiredQuery),
 	}
 }
