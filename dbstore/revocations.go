@@ -166,12 +166,7 @@ func (r *Revocations) prepare(d *dialect, table string) {
 	}
 	r.ask = q("SELECT COUNT(*) FROM {table} WHERE {key} IN (?, ?, ?) AND {data} >= ?")
 	r.end = q(end)
-	r.store.queries = queries{
-		probe:         q(probeQuery),
-		clear:         q(d.clear),
-		clearUnlocked: q(d.clearUnlocked),
-		expired:       q(expiredQuery),
-	}
+	r.store.queries = queries{upkeep: d.upkeep(q)}
 }
 
 // createRevocations returns the statements that make the table.
