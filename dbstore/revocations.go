@@ -45,10 +45,7 @@ const revocationTable = "cookiestore_revocations"
 // [WithTable] names. The other options that count are [WithDialect], [WithTimeout] and
 // [WithClock], as for New. It doesn't connect.
 func NewRevocations(db *sql.DB, opts ...Option) (*Revocations, error) {
-	o := options{table: revocationTable, timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
-	for _, option := range opts {
-		option(&o)
-	}
+	o := newOptions(revocationTable, opts)
 	switch {
 	case len(o.fallbacks) > 0:
 		return nil, errors.New("dbstore: revocations are not signed: WithFallbackKeys is for New")

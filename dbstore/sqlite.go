@@ -47,12 +47,8 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 	if file, _, _ := strings.Cut(uri, "?"); strings.Contains(path, "\x00") || strings.Contains(file, "%00") {
 		return nil, errors.New("dbstore: the path of the SQLite database has a NUL byte")
 	}
-	var o options
-	for _, option := range opts {
-		option(&o)
-	}
-	if o.dialect != 0 && o.dialect != SQLite {
-		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", o.dialect)
+	if d := newOptions(sessionTable, opts).dialect; d != 0 && d != SQLite {
+		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", d)
 	}
 	named, err := sqliteDriver(driver)
 	if err != nil {
