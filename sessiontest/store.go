@@ -107,16 +107,21 @@ func sessionCookies(resp *http.Response) []*http.Cookie {
 	return slices.DeleteFunc(resp.Cookies(), func(c *http.Cookie) bool { return c.Name != cookieName })
 }
 
-// visit sends a request and does with the cookie as a browser would.
-func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *cookiestore.Session)) *http.Response {
-	t.Helper()
+// site returns a handler behind the middleware.
+func (v *visitor) site(handler http.HandlerFunc) http.Handler {
 	options := append([]cookiestore.Option{
 		cookiestore.WithClock(func() time.Time { return v.now }),
 		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
 	}, slices.Concat(v.common, v.options)...)
-	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return cookiestore.Middleware(v.store, options...)(handler)
+}
+
+// visit sends a request and does with the cookie as a browser would.
+func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *cookiestore.Session)) *http.Response {
+	t.Helper()
+	served := v.site(func(w http.ResponseWriter, r *http.Request) {
 		handler(w, cookiestore.FromContext(r.Context()))
-	}))
+	})
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	if v.cookie != "" {
 		r.Header.Set("Cookie", v.cookie)
@@ -360,11 +365,7 @@ func testAtOnce(t *testing.T, v *visitor) {
 	})
 	var loaded, done sync.WaitGroup
 	loaded.Add(requests)
-	options := append([]cookiestore.Option{
-		cookiestore.WithClock(func() time.Time { return v.now }),
-		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
-	}, v.common...)
-	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	served := v.site(func(_ http.ResponseWriter, r *http.Request) {
 		s := cookiestore.FromContext(r.Context())
 		assert.Zero(t, s.Get("n"))
 		loaded.Done()
@@ -372,7 +373,7 @@ func testAtOnce(t *testing.T, v *visitor) {
 		assert.NoError(t, cookiestore.Modify(s, "n", func(n *int) { *n++ }))
 		s.AddFlash(r.URL.Path)
 		s.Set(r.URL.Path, true)
-	}))
+	})
 	for i := range requests {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+strconv.Itoa(i), nil)
 		r.Header.Set("Cookie", v.cookie)
