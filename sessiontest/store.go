@@ -427,10 +427,9 @@ func testInterrupted(t *testing.T, v *visitor) {
 			"renewed": {func(s session) { s.Get("a") }, http.StatusOK},
 		} {
 			name := what + " after it was " + how
-			failed, v.cookie = nil, ""
-			v.set(t, "a", 1)
+			failed = nil
+			cookie := v.begin(t, "a", 1)
 			v.wait(8 * 24 * time.Hour) // so that a renewal is due
-			cookie := v.cookie
 			resp := v.use(t, func(s session) {
 				s.Get("a")
 				v.use(t, leave)
@@ -453,10 +452,6 @@ func testInterrupted(t *testing.T, v *visitor) {
 
 // testForgets is about stores with records.
 func testForgets(t *testing.T, v *visitor) {
-	begin := func() {
-		v.cookie = ""
-		v.set(t, "a", 1)
-	}
 	if !v.hasRecords(t) {
 		return
 	}
@@ -469,8 +464,7 @@ func testForgets(t *testing.T, v *visitor) {
 		"without a key":  func(s *cookiestore.Session) { s.Delete("a") },
 		"cycled, at 404": (*cookiestore.Session).CycleKey,
 	} {
-		begin()
-		left := v.cookie
+		left := v.begin(t, "a", 1)
 		v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
 			leave(s)
 			if strings.HasSuffix(name, "404") {
@@ -482,8 +476,7 @@ func testForgets(t *testing.T, v *visitor) {
 		v.requireSession(t, false, "it was "+name)
 	}
 
-	begin()
-	left := v.cookie
+	left := v.begin(t, "a", 1)
 	v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
 		s.CycleKey()
 		w.WriteHeader(http.StatusInternalServerError)
@@ -594,9 +587,7 @@ func testLoadMany(t *testing.T, v *visitor) {
 	}
 	values := []string{"", "x", strings.Repeat("x", 5000), "chosenbythevisitor0123456789abcd"}
 	for i := range 10 {
-		v.cookie = ""
-		v.set(t, "a", i)
-		values = append(values, strings.TrimPrefix(v.cookie, "sessionid="))
+		values = append(values, strings.TrimPrefix(v.begin(t, "a", i), "sessionid="))
 	}
 	left := v.cookie
 	v.use(t, (*cookiestore.Session).Clear)
