@@ -14,6 +14,10 @@ import (
 // other columns is an error. A Django that comes later takes the table over with
 // manage.py migrate --fake-initial.
 //
+// It refuses a pool of which each connection has a SQLite database of its own in memory:
+// call db.SetMaxOpenConns(1). From then on, no context ends a statement that runs in a
+// database in memory, as in a store of [OpenSQLite].
+//
 // Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
 // before Go 1.26, and gets an error.
 func (s *Store) CreateTable(ctx context.Context) error {
@@ -24,7 +28,7 @@ func (s *Store) CreateTable(ctx context.Context) error {
 func (s *Store) createTable(ctx context.Context, create func(table string) (creation, error)) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	if err := s.refuseSplitMemory(ctx); err != nil {
+	if err := s.vetMemory(ctx); err != nil {
 		return err
 	}
 	err := s.probe(ctx)

@@ -109,9 +109,9 @@ import (
 // is safe for concurrent use, by any number of processes.
 type Store struct {
 	db       *pool
-	reads    *pool     // the same, but in a store of OpenSQLite
-	opened   []*sql.DB // what Close closes
-	volatile bool      // the database ends with its connection, so nothing interrupts a statement
+	reads    *pool       // the same, but in a store of OpenSQLite
+	opened   []*sql.DB   // what Close closes
+	volatile atomic.Bool // the database ends with its connection, so nothing interrupts a statement
 	rows     *cookiestore.DjangoRows
 	hashed   bool // see WithHashedKeys
 	dialect  *dialect
