@@ -86,8 +86,7 @@ func TestListOfHashedKeys(t *testing.T) {
 	hashed, err := dbstore.New(db, []byte("the site's own key"), dbstore.WithTable("hashed"), dbstore.WithHashedKeys())
 	require.NoError(t, err)
 	require.NoError(t, hashed.CreateTable(t.Context()))
-	cookie, _, err := hashed.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: time.Now().Add(time.Hour)})
-	require.NoError(t, err)
+	cookie := save(t, hashed, time.Hour)
 	_, out, _ := call(t, t.Context(), nil, "-store", "sqlite", "-dsn", path, "-list", "-values", "-table", "hashed")
 	assert.NotContains(t, out, cookie)
 	assert.Regexp(t, `^[a-z2-7]{40}\t\S+\t\d+\t{"n":1}\n$`, out)
@@ -102,8 +101,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on 
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	path, store, _, _ := sessions(t, "django_session")
 	for range 200 { // more than a buffer holds
-		_, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: time.Now().Add(time.Hour)})
-		require.NoError(t, err)
+		save(t, store, time.Hour)
 	}
 	for _, flags := range [][]string{{"-list"}, {"-count"}} {
 		var errOut strings.Builder

@@ -39,12 +39,16 @@ func sessions(t *testing.T, table string) (path string, store *dbstore.Store, ov
 	store, err = dbstore.New(db, []byte("the site's own key"), dbstore.WithTable(table))
 	require.NoError(t, err)
 	require.NoError(t, store.CreateTable(t.Context()))
-	save := func(ends time.Time) string {
-		key, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: time.Now(), Expires: ends})
-		require.NoError(t, err)
-		return key
-	}
-	return path, store, save(time.Now().Add(-time.Minute)), save(time.Now().Add(time.Hour))
+	return path, store, save(t, store, -time.Minute), save(t, store, time.Hour)
+}
+
+// save makes a session of an age, and returns its cookie.
+func save(t *testing.T, store *dbstore.Store, age time.Duration) string {
+	t.Helper()
+	now := time.Now()
+	cookie, _, err := store.Save(t.Context(), "", cookiestore.Record{Data: `{"n":1}`, Saved: now, Expires: now.Add(age)})
+	require.NoError(t, err)
+	return cookie
 }
 
 func assertCleared(t *testing.T, store *dbstore.Store, over, kept string) {

@@ -111,11 +111,7 @@ func (s *Store) clearSome(ctx context.Context, took *time.Duration, now any, siz
 func (s *Store) clearWith(ctx context.Context, took *time.Duration, statement string, now any, size int) (int64, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	args := []any{now, size}
-	if statement == s.queries.clear && s.queries.clearAgain {
-		args = append(args, now)
-	}
-	removed, _, err := s.execTimed(ctx, took, statement, args...)
+	removed, _, err := s.execTimed(ctx, took, statement, now, size)
 	if err == nil {
 		s.cleared(removed)
 	}

@@ -14,19 +14,23 @@ import (
 // other columns is an error. A Django that comes later takes the table over with
 // manage.py migrate --fake-initial.
 //
+// It refuses a pool of which each connection has a SQLite database of its own in memory:
+// call db.SetMaxOpenConns(1). From then on, no context ends a statement that runs in a
+// database in memory, as in a store of [OpenSQLite].
+//
 // Django names indexes with MD5. A program under GODEBUG=fips140=only can't do so
 // before Go 1.26, and gets an error.
 func (s *Store) CreateTable(ctx context.Context) error {
-	ctx, cancel := s.limit(ctx)
-	defer cancel()
-	if err := s.refuseSplitMemory(ctx); err != nil {
-		return err
-	}
 	return s.createTable(ctx, s.dialect.create)
 }
 
 // createTable makes a table if it isn't there.
 func (s *Store) createTable(ctx context.Context, create func(table string) (creation, error)) error {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	if err := s.vetMemory(ctx); err != nil {
+		return err
+	}
 	err := s.probe(ctx)
 	if err == nil || ctx.Err() != nil || errors.Is(err, errAutocommit) || errors.As(err, new(*connectError)) {
 		return err
@@ -107,20 +111,26 @@ func (d *dialect) create(table string) (steps creation, err error) {
 	key, date := d.quoted("session_key"), d.quoted("expire_date")
 	columns := fmt.Sprintf("%s varchar(40) NOT NULL PRIMARY KEY, %s %s NOT NULL, %s %s NOT NULL",
 		key, d.quoted("session_data"), d.dataType, date, d.timeType)
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(byDate), date)
-	}
-	if d.lock != "" {
-		steps.lock = []string{d.lock}
-	}
-	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
-	if !d.inline {
-		steps.needed = append(steps.needed, d.createIndex(table, byDate, date))
-	}
+	steps = d.creation(table, columns, byDate, date)
 	if d.like != "" {
 		steps.wanted = []string{d.createIndex(table, byKey, key+" "+d.like)}
 	}
 	return steps, nil
+}
+
+// creation makes a table with its columns and an index on one of them.
+func (d *dialect) creation(table, columns, index, indexed string) (steps creation) {
+	if d.lock != "" {
+		steps.lock = []string{d.lock}
+	}
+	if d.inline {
+		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(index), indexed)
+	}
+	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
+	if !d.inline {
+		steps.needed = append(steps.needed, d.createIndex(table, index, indexed))
+	}
+	return steps
 }
 
 // createIndex makes an index on a table. An index is in the schema of its table:

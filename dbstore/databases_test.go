@@ -176,6 +176,21 @@ func (s *Store) sql(t testing.TB, statement string, args ...any) int64 {
 	return n
 }
 
+// texts returns the first column of what a query finds.
+func texts(t testing.TB, db *sql.DB, query string, args ...any) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		require.NoError(t, rows.Scan(&text))
+		all = append(all, text)
+	}
+	require.NoError(t, rows.Err())
+	return all
+}
+
 func (s *Store) count(t testing.TB) (n int) {
 	t.Helper()
 	require.NoError(t, s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+s.dialect.quotedTable(s.table)).Scan(&n))

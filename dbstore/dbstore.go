@@ -109,9 +109,9 @@ import (
 // is safe for concurrent use, by any number of processes.
 type Store struct {
 	db       *pool
-	reads    *pool     // the same, but in a store of OpenSQLite
-	opened   []*sql.DB // what Close closes
-	volatile bool      // the database ends with its connection, so nothing interrupts a statement
+	reads    *pool       // the same, but in a store of OpenSQLite
+	opened   []*sql.DB   // what Close closes
+	volatile atomic.Bool // the database ends with its connection, so nothing interrupts a statement
 	rows     *cookiestore.DjangoRows
 	hashed   bool // see WithHashedKeys
 	dialect  *dialect
@@ -139,6 +139,18 @@ type options struct {
 	timeout   time.Duration
 	now       func() time.Time
 	cleared   func(removed int64)
+}
+
+// sessionTable is Django's.
+const sessionTable = "django_session"
+
+// newOptions returns what was asked for, and else the defaults.
+func newOptions(table string, opts []Option) *options {
+	o := &options{table: table, timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
+	for _, option := range opts {
+		option(o)
+	}
+	return o
 }
 
 // WithDialect says what SQL the database speaks. It is needed where the driver is
@@ -185,10 +197,7 @@ func WithClearProgress(report func(removed int64)) Option {
 //
 // New doesn't connect: a program can start before its database does.
 func New(db *sql.DB, key []byte, opts ...Option) (*Store, error) {
-	o := options{table: "django_session", timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
-	for _, option := range opts {
-		option(&o)
-	}
+	o := newOptions(sessionTable, opts)
 	store, err := o.open(db)
 	if err != nil {
 		return nil, err

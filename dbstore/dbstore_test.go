@@ -114,16 +114,7 @@ func TestCreateTable(t *testing.T) {
 	require.Equal(t, "django_session_session_key_c0390e0f_like", byKey)
 
 	store := newStore(t, databases[1].open(t))
-	var indexes []string
-	rows, err := store.db.QueryContext(t.Context(), "SELECT indexname FROM pg_indexes WHERE tablename = $1 ORDER BY 1", store.table)
-	require.NoError(t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		require.NoError(t, rows.Scan(&name))
-		indexes = append(indexes, name)
-	}
-	require.NoError(t, rows.Err())
+	indexes := texts(t, store.db.DB, "SELECT indexname FROM pg_indexes WHERE tablename = $1 ORDER BY 1", store.table)
 	byDate, err = indexName(store.table, "expire_date", "")
 	require.NoError(t, err)
 	byKey, err = indexName(store.table, "session_key", "_like")

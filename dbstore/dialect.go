@@ -52,7 +52,6 @@ type dialect struct {
 	like          string // the operator class of a second index on session_key
 
 	clear         string // removes some rows past their expire_date
-	clearAgain    bool   // clear takes the time twice
 	clearUnlocked string // the same, but for those that others have locked
 
 	oneWriter bool   // others wait, and ask again and again
@@ -105,8 +104,7 @@ var dialects = map[Dialect]*dialect{
 		like: "varchar_pattern_ops",
 		// Without a lock, a row may be renewed after it was found: it is looked at
 		// again when it is removed.
-		clear:      "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ?) AND {date} < ?",
-		clearAgain: true,
+		clear: "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {date} < $1 ORDER BY {date} LIMIT $2) AND {date} < $1",
 		clearUnlocked: "WITH {found} AS (SELECT {key} FROM {table} WHERE {date} < ? ORDER BY {date} LIMIT ? FOR UPDATE SKIP LOCKED) " +
 			"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {found})",
 		code:     sqlState,
@@ -206,14 +204,15 @@ func (m *moment) Scan(value any) error {
 
 // queries are the statements on one table.
 type queries struct {
-	probe, load, loadMany, insert, remove, all, count string
+	upkeep
+
+	load, loadMany, insert, remove, all, count string
 
 	bySignature, byData stateQueries
-
-	clear, clearUnlocked, expired string
-
-	clearAgain bool // see dialect
 }
+
+// upkeep are the statements that any table needs, whatever its rows are for.
+type upkeep struct{ probe, clear, clearUnlocked, expired string }
 
 // stateQueries are the statements on a row that is in a certain state.
 type stateQueries struct{ update, cycle, remove string }
@@ -251,12 +250,16 @@ func (d *dialect) filler(table, key, data, date string) func(query string) strin
 	}
 }
 
-// probeQuery asks whether the table is there, with its columns. SQLite takes a name alone
-// for a string, where there is no such column.
-const probeQuery = "SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"
-
-// expiredQuery finds a row that ClearExpired removes.
-const expiredQuery = "SELECT {key} FROM {table} WHERE {date} < ? LIMIT 1"
+// upkeep returns the statements, given what makes one for the table.
+func (d *dialect) upkeep(q func(query string) string) upkeep {
+	return upkeep{
+		// SQLite takes a name alone for a string, where there is no such column.
+		probe:         q("SELECT {table}.{key}, {table}.{data}, {table}.{date} FROM {table} WHERE 1 = 0"),
+		clear:         q(d.clear),
+		clearUnlocked: q(d.clearUnlocked),
+		expired:       q("SELECT {key} FROM {table} WHERE {date} < ? LIMIT 1"),
+	}
+}
 
 func (d *dialect) queries(table string) queries {
 	q := d.filler(table, "session_key", "session_data", "expire_date")
@@ -269,19 +272,15 @@ func (d *dialect) queries(table string) queries {
 		}
 	}
 	return queries{
-		probe:         q(probeQuery),
-		load:          q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
-		loadMany:      q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", manyKeys-1) + ")"),
-		insert:        q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
-		remove:        q("DELETE FROM {table} WHERE {key} = ?"),
-		all:           q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),
-		count:         q("SELECT count(CASE WHEN {date} >= ? THEN 1 END), count(CASE WHEN {date} < ? THEN 1 END) FROM {table}"),
-		bySignature:   where(fmt.Sprintf(d.tail, signatureSize)),
-		byData:        where("{data}"),
-		clear:         q(d.clear),
-		clearUnlocked: q(d.clearUnlocked),
-		clearAgain:    d.clearAgain,
-		expired:       q(expiredQuery),
+		upkeep:      d.upkeep(q),
+		load:        q("SELECT {data}, {date as text} FROM {table} WHERE {key} = ?"),
+		loadMany:    q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", manyKeys-1) + ")"),
+		insert:      q("INSERT INTO {table} ({key}, {data}, {date}) VALUES (?, ?, ?)"),
+		remove:      q("DELETE FROM {table} WHERE {key} = ?"),
+		all:         q("SELECT {key}, {data}, {date as text} FROM {table} WHERE {key} > ? AND {date} >= ? ORDER BY {key} LIMIT ?"),
+		count:       q("SELECT count(CASE WHEN {date} >= ? THEN 1 END), count(CASE WHEN {date} < ? THEN 1 END) FROM {table}"),
+		bySignature: where(fmt.Sprintf(d.tail, signatureSize)),
+		byData:      where("{data}"),
 	}
 }
 

@@ -40,8 +40,16 @@ var servers = []struct {
 	{"MariaDB", newMariaDB},
 }
 
-// newPostgres makes a PostgreSQL server, which doesn't run yet. It refuses to run
-// as root, so under root it runs as postgres.
+// notAsRoot returns a command that refuses to run as root: under root, it runs as
+// postgres.
+func notAsRoot(command ...string) []string {
+	if os.Getuid() != 0 {
+		return command
+	}
+	return append([]string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"}, command...)
+}
+
+// newPostgres makes a PostgreSQL server, which doesn't run yet.
 func newPostgres(t *testing.T) server {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
 	if path, err := exec.LookPath("pg_ctl"); err == nil {
@@ -55,11 +63,7 @@ func newPostgres(t *testing.T) server {
 	dir, port := serverDir(t, "postgres"), freePort(t)
 	as := func(name string, args ...string) {
 		t.Helper()
-		command := append([]string{filepath.Join(bin, name)}, args...)
-		if os.Getuid() == 0 {
-			command = append([]string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"}, command...)
-		}
-		run(t, command...)
+		run(t, notAsRoot(append([]string{filepath.Join(bin, name)}, args...)...)...)
 	}
 	data := filepath.Join(dir, "data")
 	as("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")

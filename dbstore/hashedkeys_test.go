@@ -24,18 +24,9 @@ func TestHashedKeysBehave(t *testing.T) {
 }
 
 // sessionKeys returns what the column holds.
-func (s *Store) sessionKeys(t testing.TB) (keys []string) {
+func (s *Store) sessionKeys(t testing.TB) []string {
 	t.Helper()
-	rows, err := s.db.QueryContext(t.Context(), "SELECT session_key FROM "+s.dialect.quotedTable(s.table)+" ORDER BY session_key")
-	require.NoError(t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var key string
-		require.NoError(t, rows.Scan(&key))
-		keys = append(keys, key)
-	}
-	require.NoError(t, rows.Err())
-	return keys
+	return texts(t, s.db.DB, "SELECT session_key FROM "+s.dialect.quotedTable(s.table)+" ORDER BY session_key")
 }
 
 func TestTheTableHoldsAHash(t *testing.T) {

@@ -2,6 +2,7 @@ package dbstore
 
 import (
 	"context"
+	"slices"
 
 	"example.com/cookiestore"
 )
@@ -16,17 +17,14 @@ func (s *Store) LoadMany(ctx context.Context, _ string, values []string) []cooki
 	results := make([]cookiestore.LoadResult, len(values))
 	var asked []int // the indexes of the values to look for
 	for i, value := range values {
-		if !isKey(value) {
+		if isKey(value) {
+			asked = append(asked, i)
+		} else {
 			results[i].Err = errNoKey
-			continue
-		}
-		if asked = append(asked, i); len(asked) == manyKeys {
-			s.loadInto(ctx, values, asked, results)
-			asked = nil
 		}
 	}
-	if len(asked) > 0 {
-		s.loadInto(ctx, values, asked, results)
+	for some := range slices.Chunk(asked, manyKeys) {
+		s.loadInto(ctx, values, some, results)
 	}
 	return results
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -189,8 +190,8 @@ func TestManyCookiesAreOneQuery(t *testing.T) {
 			{"one that is not a key", []string{"x"}, 0, false},
 			{"50 random keys", randomKeys(50), 1, false},
 			{"the session among random keys", append(randomKeys(5), key), 1, true},
-			{"the session behind the same junk 50 times", append(repeated("x", 50), key), 1, true},
-			{"50 times the same", repeated(key, 50), 1, true},
+			{"the session behind the same junk 50 times", append(slices.Repeat([]string{"x"}, 50), key), 1, true},
+			{"50 times the same", slices.Repeat([]string{key}, 50), 1, true},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
@@ -212,13 +213,6 @@ func TestManyCookiesAreOneQuery(t *testing.T) {
 func randomKeys(n int) (keys []string) {
 	for range n {
 		keys = append(keys, newKey())
-	}
-	return keys
-}
-
-func repeated(key string, n int) (keys []string) {
-	for range n {
-		keys = append(keys, key)
 	}
 	return keys
 }

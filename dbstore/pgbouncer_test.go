@@ -43,10 +43,7 @@ server_round_robin = 1
 ignore_startup_parameters = extra_float_digits
 `, server.Hostname(), cmp.Or(server.Port(), "5432"), server.User.Username(), port), 0o644))
 	require.NoError(t, os.Chmod(dir, 0o755))
-	command := []string{bin, config}
-	if os.Getuid() == 0 { // it refuses to run as root
-		command = append([]string{"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"}, command...)
-	}
+	command := notAsRoot(bin, config)
 	running := exec.Command(command[0], command[1:]...)
 	require.NoError(t, running.Start())
 	t.Cleanup(func() {

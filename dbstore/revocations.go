@@ -45,10 +45,7 @@ const revocationTable = "cookiestore_revocations"
 // [WithTable] names. The other options that count are [WithDialect], [WithTimeout] and
 // [WithClock], as for New. It doesn't connect.
 func NewRevocations(db *sql.DB, opts ...Option) (*Revocations, error) {
-	o := options{table: revocationTable, timeout: 5 * time.Second, now: time.Now, cleared: func(int64) {}}
-	for _, option := range opts {
-		option(&o)
-	}
+	o := newOptions(revocationTable, opts)
 	switch {
 	case len(o.fallbacks) > 0:
 		return nil, errors.New("dbstore: revocations are not signed: WithFallbackKeys is for New")
@@ -130,11 +127,6 @@ func (r *Revocations) record(ctx context.Context, subject string, upTo int64, un
 
 // CreateTable makes the table and its index, unless they exist.
 func (r *Revocations) CreateTable(ctx context.Context) error {
-	ctx, cancel := r.store.limit(ctx)
-	defer cancel()
-	if err := r.store.refuseSplitMemory(ctx); err != nil {
-		return err
-	}
 	return r.store.createTable(ctx, r.store.dialect.createRevocations)
 }
 
@@ -171,30 +163,14 @@ func (r *Revocations) prepare(d *dialect, table string) {
 	}
 	r.ask = q("SELECT COUNT(*) FROM {table} WHERE {key} IN (?, ?, ?) AND {data} >= ?")
 	r.end = q(end)
-	r.store.queries = queries{
-		probe:         q(probeQuery),
-		clear:         q(d.clear),
-		clearUnlocked: q(d.clearUnlocked),
-		clearAgain:    d.clearAgain,
-		expired:       q(expiredQuery),
-	}
+	r.store.queries = queries{upkeep: d.upkeep(q)}
 }
 
 // createRevocations returns the statements that make the table.
-func (d *dialect) createRevocations(table string) (steps creation, _ error) {
+func (d *dialect) createRevocations(table string) (creation, error) {
 	_, name := splitTable(table)
-	keep, index := d.quoted("keep_until"), name+"_keep_until"
+	keep := d.quoted("keep_until")
 	columns := fmt.Sprintf("%s varchar(33) NOT NULL PRIMARY KEY, %s bigint NOT NULL, %s bigint NOT NULL",
 		d.quoted("subject"), d.quoted("up_to"), keep)
-	if d.inline {
-		columns += fmt.Sprintf(", KEY %s (%s)", d.quoted(index), keep)
-	}
-	if d.lock != "" {
-		steps.lock = []string{d.lock}
-	}
-	steps.needed = []string{fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", d.quotedTable(table), columns)}
-	if !d.inline {
-		steps.needed = append(steps.needed, d.createIndex(table, index, keep))
-	}
-	return steps, nil
+	return d.creation(table, columns, name+"_keep_until", keep), nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -27,18 +28,9 @@ func newRevocations(t testing.TB, db *sql.DB, options ...Option) *Revocations {
 }
 
 // rows returns the subjects of all rows.
-func (r *Revocations) rows(t testing.TB) (all []string) {
+func (r *Revocations) rows(t testing.TB) []string {
 	t.Helper()
-	rows, err := r.store.db.QueryContext(t.Context(), "SELECT subject FROM "+r.store.dialect.quoted(r.store.table))
-	require.NoError(t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var subject string
-		require.NoError(t, rows.Scan(&subject))
-		all = append(all, subject)
-	}
-	require.NoError(t, rows.Err())
-	return all
+	return texts(t, r.store.db.DB, "SELECT subject FROM "+r.store.dialect.quoted(r.store.table))
 }
 
 func (r *Revocations) requireRevoked(t *testing.T, want bool, s cookiestore.Identity) {
@@ -86,22 +78,16 @@ func TestCreateRevocationsTable(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		db := d.open(t)
 		table := WithTable(fmt.Sprintf("revocations_%d", tables.Add(1)))
-		var wg sync.WaitGroup
-		errs := make(chan error, 4)
-		for range cap(errs) {
-			wg.Go(func() {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
 				r, err := NewRevocations(db, table)
-				if err == nil {
-					err = r.CreateTable(context.Background())
+				if assert.NoError(t, err) {
+					assert.NoError(t, r.CreateTable(t.Context()), "several processes may start at once")
 				}
-				errs <- err
 			})
 		}
-		wg.Wait()
-		close(errs)
-		for err := range errs {
-			require.NoError(t, err, "several processes may start at once")
-		}
+		all.Wait()
 		r, err := NewRevocations(db, table)
 		require.NoError(t, err)
 		require.NoError(t, r.Revoke(t.Context(), "one", time.Now()))
@@ -183,16 +169,11 @@ func TestClearExpiredRevocationsInBatches(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, r.Revoke(t.Context(), "one", now))
-		var wg sync.WaitGroup
-		errs := make(chan error, 3)
-		for range cap(errs) { // any number of processes may clear at once
-			wg.Go(func() { errs <- r.ClearExpired(context.Background()) })
+		var all sync.WaitGroup
+		for range 3 { // any number of processes may clear at once
+			all.Go(func() { assert.NoError(t, r.ClearExpired(t.Context())) })
 		}
-		wg.Wait()
-		close(errs)
-		for err := range errs {
-			require.NoError(t, err)
-		}
+		all.Wait()
 		require.Len(t, r.rows(t), 1)
 	})
 }

@@ -36,17 +36,24 @@ func postgresWith(name string, params map[string]string) database {
 // mysqlWith is MariaDB or MySQL with variables of the connection. The names of those
 // about transactions have changed: {tx} is how they begin.
 func mysqlWith(name string, variables map[string]string, interpolate bool) database {
-	return database{"MariaDB, " + name, MySQL, func(t testing.TB) *sql.DB {
-		config, err := mysql.ParseDSN(mysqlDSN(t))
-		require.NoError(t, err)
-		config.InterpolateParams = interpolate
-		config.Params = map[string]string{}
+	return mysqlConfigured(name, func(t testing.TB, c *mysql.Config) {
+		c.InterpolateParams = interpolate
+		c.Params = map[string]string{}
 		for name, value := range variables {
 			if name == "{tx}_isolation" || name == "{tx}_read_only" {
 				name = transactionPrefix(t) + name[len("{tx}"):]
 			}
-			config.Params[name] = value
+			c.Params[name] = value
 		}
+	})
+}
+
+// mysqlConfigured is MariaDB or MySQL with the driver's settings changed.
+func mysqlConfigured(name string, change func(t testing.TB, c *mysql.Config)) database {
+	return database{"MariaDB, " + name, MySQL, func(t testing.TB) *sql.DB {
+		config, err := mysql.ParseDSN(mysqlDSN(t))
+		require.NoError(t, err)
+		change(t, config)
 		return open(t, "mysql", config.FormatDSN())
 	}}
 }

@@ -47,12 +47,8 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 	if file, _, _ := strings.Cut(uri, "?"); strings.Contains(path, "\x00") || strings.Contains(file, "%00") {
 		return nil, errors.New("dbstore: the path of the SQLite database has a NUL byte")
 	}
-	var o options
-	for _, option := range opts {
-		option(&o)
-	}
-	if o.dialect != 0 && o.dialect != SQLite {
-		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", o.dialect)
+	if d := newOptions(sessionTable, opts).dialect; d != 0 && d != SQLite {
+		return nil, fmt.Errorf("dbstore: OpenSQLite was given WithDialect of %v", d)
 	}
 	named, err := sqliteDriver(driver)
 	if err != nil {
@@ -70,8 +66,9 @@ func OpenSQLite(driver, path string, key []byte, opts ...Option) (*Store, error)
 		return nil, err
 	}
 	store.opened = append(store.opened, writer)
-	store.volatile = inMemory(uri)
-	if !store.volatile {
+	if inMemory(uri) {
+		store.volatile.Store(true)
+	} else {
 		reader := open(max(4, runtime.GOMAXPROCS(0)), "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON")
 		store.reads = &pool{DB: reader}
 		store.opened = append(store.opened, reader)
@@ -156,10 +153,28 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 // of a pool of two would wait for each other.
 var memoryCheck sync.Mutex
 
-// refuseSplitMemory refuses a pool of which each connection has a database of its
-// own in memory: a session saved through one would be missing in the next.
-func (s *Store) refuseSplitMemory(ctx context.Context) error {
-	if s.dialect != dialects[SQLite] || s.reads == s.db && s.db.Stats().MaxOpenConnections == 1 {
+// vetMemory finds out whether the database is in memory. It refuses a pool of which each
+// connection has a database of its own: a session saved through one would be missing in
+// the next.
+func (s *Store) vetMemory(ctx context.Context) error {
+	if s.dialect != dialects[SQLite] {
+		return nil
+	}
+	schema, _ := splitTable(s.table)
+	if schema == "" {
+		schema = "main"
+	}
+	var file sql.NullString
+	_, err := s.attempt(ctx, s.db, func(ctx context.Context, conn *sql.Conn) error {
+		const query = "SELECT file FROM pragma_database_list WHERE name = ?"
+		ctx = context.WithoutCancel(ctx) // it may be volatile
+		return conn.QueryRowContext(ctx, query, schema).Scan(&file)
+	})
+	if err != nil || file.String != "" {
+		return nil // whatever is wrong, the statements that follow will say
+	}
+	s.volatile.Store(true)
+	if s.reads == s.db && s.db.Stats().MaxOpenConnections == 1 {
 		return nil
 	}
 	memoryCheck.Lock()
@@ -169,15 +184,6 @@ func (s *Store) refuseSplitMemory(ctx context.Context) error {
 		return failed(ctx, s.connectFailure(ctx, s.db, err))
 	}
 	defer one.Close()
-	schema, _ := splitTable(s.table)
-	if schema == "" {
-		schema = "main"
-	}
-	var file sql.NullString
-	err = one.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = ?", schema).Scan(&file)
-	if err != nil || file.String != "" {
-		return nil // whatever is wrong, the statements that follow will say
-	}
 	other, err := s.reads.Conn(ctx)
 	if err != nil {
 		return failed(ctx, s.connectFailure(ctx, s.reads, err))

@@ -359,24 +359,32 @@ func TestDatabasesInMemory(t *testing.T) {
 // A request that ends amid a statement doesn't take the database in memory with it.
 func TestMemoryOutlivesContexts(t *testing.T) {
 	onEachSQLite(t, func(t *testing.T, driver string) {
-		store := newSQLite(t, driver, ":memory:")
-		const rows = 20_000
-		store.sql(t, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < ?)
-			INSERT INTO {table} SELECT printf('%032d', i), 'x', '2999-01-01 00:00:00' FROM n`, rows)
-		for i := range 30 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
-			_, _, _ = store.Count(ctx)
-			cancel()
-			ctx, cancel = context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
-			for range store.All(ctx) {
-			}
-			_ = store.ClearExpired(ctx)
-			cancel()
-			live, _, err := store.Count(t.Context())
-			require.NoError(t, err)
-			require.EqualValues(t, rows, live)
-		}
+		t.Run("OpenSQLite", func(t *testing.T) { testMemoryOutlivesContexts(t, newSQLite(t, driver, ":memory:")) })
+		t.Run("a pool of one connection", func(t *testing.T) {
+			db := open(t, driver, ":memory:")
+			db.SetMaxOpenConns(1)
+			testMemoryOutlivesContexts(t, newStore(t, db))
+		})
 	})
+}
+
+func testMemoryOutlivesContexts(t *testing.T, store *Store) {
+	const rows = 20_000
+	store.sql(t, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < ?)
+		INSERT INTO {table} SELECT printf('%032d', i), 'x', '2999-01-01 00:00:00' FROM n`, rows)
+	for i := range 30 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
+		_, _, _ = store.Count(ctx)
+		cancel()
+		ctx, cancel = context.WithTimeout(t.Context(), time.Duration(1+i)*50*time.Microsecond)
+		for range store.All(ctx) {
+		}
+		_ = store.ClearExpired(ctx)
+		cancel()
+		live, _, err := store.Count(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, rows, live)
+	}
 }
 
 // Many programs open the same new file at once.

@@ -163,7 +163,7 @@ func (s *Store) once(ctx context.Context, db *pool, sound bool, work func(contex
 	}
 	defer conn.Close()
 	running := ctx
-	if s.volatile {
+	if s.volatile.Load() {
 		// A driver that interrupts a statement may give the connection up, and the
 		// database would go with it.
 		running = context.WithoutCancel(ctx)

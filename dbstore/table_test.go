@@ -115,15 +115,7 @@ func TestTableInASchema(t *testing.T) {
 			}
 			all.Wait()
 
-			var indexes []string
-			rows, err := db.QueryContext(t.Context(), d.indexes)
-			require.NoError(t, err)
-			for rows.Next() {
-				var name string
-				require.NoError(t, rows.Scan(&name))
-				indexes = append(indexes, name)
-			}
-			require.NoError(t, rows.Err())
+			indexes := texts(t, db, d.indexes)
 			want := []string{"django_session_expire_date_a5c62663"} // Django's names, of the table alone
 			if d.dialect == PostgreSQL {
 				want = append(want, "django_session_session_key_c0390e0f_like")

@@ -1,8 +1,6 @@
 package dbstore
 
 import (
-	"database/sql"
-	"net/url"
 	"testing"
 	"time"
 
@@ -12,40 +10,22 @@ import (
 
 // Times are in UTC, whatever the time zone of the connection or of the driver.
 func TestTimeZones(t *testing.T) {
-	inPostgres := func(zone string) func(t *testing.T) *sql.DB {
-		return func(t *testing.T) *sql.DB {
-			address, err := url.Parse(postgresDSN(t))
-			require.NoError(t, err)
-			query := address.Query()
-			query.Set("timezone", zone)
-			address.RawQuery = query.Encode()
-			return open(t, "pgx", address.String())
-		}
-	}
-	inMariaDB := func(change func(c *mysql.Config)) func(t *testing.T) *sql.DB {
-		return func(t *testing.T) *sql.DB {
-			config, err := mysql.ParseDSN(mysqlDSN(t))
-			require.NoError(t, err)
-			change(config)
-			return open(t, "mysql", config.FormatDSN())
-		}
+	inPostgres := func(zone string) database {
+		return postgresWith("timezone="+zone, map[string]string{"timezone": zone})
 	}
 	east, err := time.LoadLocation("Asia/Tokyo")
 	require.NoError(t, err)
-	for _, test := range []struct {
-		name string
-		open func(t *testing.T) *sql.DB
-	}{
-		{"PostgreSQL, timezone=Asia/Tokyo", inPostgres("Asia/Tokyo")},
-		{"PostgreSQL, timezone=America/New_York", inPostgres("America/New_York")},
-		{"MariaDB, time_zone", inMariaDB(func(c *mysql.Config) { c.Params = map[string]string{"time_zone": "'-08:00'"} })},
-		{"MariaDB, parseTime", inMariaDB(func(c *mysql.Config) { c.ParseTime = true })},
-		{"MariaDB, parseTime and loc", inMariaDB(func(c *mysql.Config) { c.ParseTime, c.Loc = true, east })},
-		{"MariaDB, interpolateParams and loc", inMariaDB(func(c *mysql.Config) { c.InterpolateParams, c.Loc = true, time.Local })},
+	for _, d := range []database{
+		inPostgres("Asia/Tokyo"),
+		inPostgres("America/New_York"),
+		mysqlWith("time_zone", map[string]string{"time_zone": "'-08:00'"}, false),
+		mysqlConfigured("parseTime", func(_ testing.TB, c *mysql.Config) { c.ParseTime = true }),
+		mysqlConfigured("parseTime and loc", func(_ testing.TB, c *mysql.Config) { c.ParseTime, c.Loc = true, east }),
+		mysqlConfigured("interpolateParams and loc", func(_ testing.TB, c *mysql.Config) { c.InterpolateParams, c.Loc = true, time.Local }),
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(d.name, func(t *testing.T) {
 			now := time.Date(2026, 3, 29, 1, 30, 0, 123456000, time.UTC)
-			store := newStore(t, test.open(t), WithClock(func() time.Time { return now }))
+			store := newStore(t, d.open(t), WithClock(func() time.Time { return now }))
 			key := store.insert(t, `{"a":1}`, now.In(east), time.Hour)
 			row, err := store.Row(t.Context(), key)
 			require.NoError(t, err)

@@ -1,13 +1,13 @@
 package sessiontest
 
 import (
-	"context"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"example.com/cookiestore"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -111,35 +111,29 @@ func testLatestCounts(t *testing.T, r *revoker) {
 
 func testLatestOfMany(t *testing.T, r *revoker) {
 	const calls = 16
-	errs := make(chan error, calls)
-	var wg sync.WaitGroup
+	var all sync.WaitGroup
 	for i := range calls {
-		wg.Go(func() {
-			errs <- r.RevokeUser(context.Background(), "zoe", r.now.Add(time.Duration(i)*time.Second), r.until)
+		all.Go(func() {
+			assert.NoError(t, r.RevokeUser(t.Context(), "zoe", r.now.Add(time.Duration(i)*time.Second), r.until))
 		})
 	}
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		require.NoError(t, err)
-	}
+	all.Wait()
 	r.require(t, true, cookiestore.Identity{ID: "a", User: "zoe", StartedAt: r.now.Add((calls - 1) * time.Second)})
 	r.require(t, false, cookiestore.Identity{ID: "b", User: "zoe", StartedAt: r.now.Add(calls * time.Second)})
 }
 
 func testLatestEnd(t *testing.T, r *revoker) {
-	for _, until := range []time.Time{r.until, r.now.Add(-24 * time.Hour)} {
-		require.NoError(t, r.Revoke(t.Context(), "one", until))
-		require.NoError(t, r.RevokeUser(t.Context(), "tom", r.now, until))
-		require.NoError(t, r.RevokeAll(t.Context(), r.now.Add(-time.Hour), until))
-	}
-	r.require(t, true, cookiestore.Identity{ID: "one", StartedAt: r.now})
-	r.require(t, true, cookiestore.Identity{ID: "two", User: "tom", StartedAt: r.now})
-	r.require(t, true, cookiestore.Identity{ID: "three", StartedAt: r.now.Add(-time.Hour)})
+	testEnds(t, r, r.until, r.now.Add(-24*time.Hour))
 }
 
 func testNoEnd(t *testing.T, r *revoker) {
-	for _, until := range []time.Time{{}, r.until} {
+	testEnds(t, r, time.Time{}, r.until)
+}
+
+// testEnds ends sessions until one time and then until another.
+func testEnds(t *testing.T, r *revoker, untils ...time.Time) {
+	t.Helper()
+	for _, until := range untils {
 		require.NoError(t, r.Revoke(t.Context(), "one", until))
 		require.NoError(t, r.RevokeUser(t.Context(), "tom", r.now, until))
 		require.NoError(t, r.RevokeAll(t.Context(), r.now.Add(-time.Hour), until))

@@ -107,16 +107,21 @@ func sessionCookies(resp *http.Response) []*http.Cookie {
 	return slices.DeleteFunc(resp.Cookies(), func(c *http.Cookie) bool { return c.Name != cookieName })
 }
 
-// visit sends a request and does with the cookie as a browser would.
-func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *cookiestore.Session)) *http.Response {
-	t.Helper()
+// site returns a handler behind the middleware.
+func (v *visitor) site(handler http.HandlerFunc) http.Handler {
 	options := append([]cookiestore.Option{
 		cookiestore.WithClock(func() time.Time { return v.now }),
 		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
 	}, slices.Concat(v.common, v.options)...)
-	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return cookiestore.Middleware(v.store, options...)(handler)
+}
+
+// visit sends a request and does with the cookie as a browser would.
+func (v *visitor) visit(t *testing.T, handler func(w http.ResponseWriter, s *cookiestore.Session)) *http.Response {
+	t.Helper()
+	served := v.site(func(w http.ResponseWriter, r *http.Request) {
 		handler(w, cookiestore.FromContext(r.Context()))
-	}))
+	})
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	if v.cookie != "" {
 		r.Header.Set("Cookie", v.cookie)
@@ -360,11 +365,7 @@ func testAtOnce(t *testing.T, v *visitor) {
 	})
 	var loaded, done sync.WaitGroup
 	loaded.Add(requests)
-	options := append([]cookiestore.Option{
-		cookiestore.WithClock(func() time.Time { return v.now }),
-		cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
-	}, v.common...)
-	served := cookiestore.Middleware(v.store, options...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	served := v.site(func(_ http.ResponseWriter, r *http.Request) {
 		s := cookiestore.FromContext(r.Context())
 		assert.Zero(t, s.Get("n"))
 		loaded.Done()
@@ -372,7 +373,7 @@ func testAtOnce(t *testing.T, v *visitor) {
 		assert.NoError(t, cookiestore.Modify(s, "n", func(n *int) { *n++ }))
 		s.AddFlash(r.URL.Path)
 		s.Set(r.URL.Path, true)
-	}))
+	})
 	for i := range requests {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+strconv.Itoa(i), nil)
 		r.Header.Set("Cookie", v.cookie)
@@ -426,10 +427,9 @@ func testInterrupted(t *testing.T, v *visitor) {
 			"renewed": {func(s session) { s.Get("a") }, http.StatusOK},
 		} {
 			name := what + " after it was " + how
-			failed, v.cookie = nil, ""
-			v.set(t, "a", 1)
+			failed = nil
+			cookie := v.begin(t, "a", 1)
 			v.wait(8 * 24 * time.Hour) // so that a renewal is due
-			cookie := v.cookie
 			resp := v.use(t, func(s session) {
 				s.Get("a")
 				v.use(t, leave)
@@ -452,10 +452,6 @@ func testInterrupted(t *testing.T, v *visitor) {
 
 // testForgets is about stores with records.
 func testForgets(t *testing.T, v *visitor) {
-	begin := func() {
-		v.cookie = ""
-		v.set(t, "a", 1)
-	}
 	if !v.hasRecords(t) {
 		return
 	}
@@ -468,8 +464,7 @@ func testForgets(t *testing.T, v *visitor) {
 		"without a key":  func(s *cookiestore.Session) { s.Delete("a") },
 		"cycled, at 404": (*cookiestore.Session).CycleKey,
 	} {
-		begin()
-		left := v.cookie
+		left := v.begin(t, "a", 1)
 		v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
 			leave(s)
 			if strings.HasSuffix(name, "404") {
@@ -481,8 +476,7 @@ func testForgets(t *testing.T, v *visitor) {
 		v.requireSession(t, false, "it was "+name)
 	}
 
-	begin()
-	left := v.cookie
+	left := v.begin(t, "a", 1)
 	v.visit(t, func(w http.ResponseWriter, s *cookiestore.Session) {
 		s.CycleKey()
 		w.WriteHeader(http.StatusInternalServerError)
@@ -593,9 +587,7 @@ func testLoadMany(t *testing.T, v *visitor) {
 	}
 	values := []string{"", "x", strings.Repeat("x", 5000), "chosenbythevisitor0123456789abcd"}
 	for i := range 10 {
-		v.cookie = ""
-		v.set(t, "a", i)
-		values = append(values, strings.TrimPrefix(v.cookie, "sessionid="))
+		values = append(values, strings.TrimPrefix(v.begin(t, "a", i), "sessionid="))
 	}
 	left := v.cookie
 	v.use(t, (*cookiestore.Session).Clear)
