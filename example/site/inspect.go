@@ -132,14 +132,17 @@ func (a *anatomy) judge(session *cookiestore.Session, now time.Time) {
 	a.ID, a.StartedAt = session.ID(), session.StartedAt().UTC()
 }
 
+// quiet is for what the visitor asks about a cookie, and is not to be logged.
+var quiet = slog.New(slog.DiscardHandler)
+
 // load returns the session of cookies as the middleware would, and logs nothing. The
 // error is that of a store that failed, or of a name that can't be one.
 func (s *site) load(ctx context.Context, cookies cookieSet) (*cookiestore.Session, error) {
-	manager, err := s.manager(cookies.Name, slog.New(slog.DiscardHandler))
+	manager, err := s.manager(cookies.Name, quiet)
 	if err != nil {
 		return nil, err
 	}
-	return manager.Load(ctx, cookies.field())
+	return manager.Load(ctx, cookies.header())
 }
 
 // readRow finds the row of a key. The error is that of a database that

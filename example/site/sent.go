@@ -61,7 +61,7 @@ func (s *site) showSent(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	sent := s.sent(r, p.Name)
-	p.Cookies = forgery{Name: p.Name, Values: sent.Values}.Fields()
+	p.Cookies = sent.fields()
 	if len(sent.Values) == 1 {
 		p.signedParts = split(sent.Values[0])
 	}
