@@ -27,7 +27,7 @@ func cookiePeers() []peer {
 		ginPeer(),
 		scsPeer("scs, in memory", memstore.NewWithCleanupInterval(0)),
 		jwtPeer(),
-		securecookiePeer(),
+		securecookiePeer("securecookie with JSON", nil),
 	}
 }
 
@@ -163,10 +163,11 @@ func jwtPeer() peer {
 		})
 }
 
-// securecookiePeer is gorilla/securecookie alone, with JSON.
-func securecookiePeer() peer {
-	codec := securecookie.New(key, nil).SetSerializer(securecookie.JSONEncoder{})
-	return structPeer("securecookie with JSON",
+// securecookiePeer is gorilla/securecookie alone, with JSON, and encrypted if there is a
+// block key.
+func securecookiePeer(name string, blockKey []byte) peer {
+	codec := securecookie.New(key, blockKey).SetSerializer(securecookie.JSONEncoder{})
+	return structPeer(name,
 		func(v visit) (string, error) { return codec.Encode(cookieName, v) },
 		func(value string) (visit, error) {
 			var v visit

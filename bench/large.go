@@ -8,15 +8,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"example.com/cookiestore"
 	"github.com/go-jose/go-jose/v4"
-	"github.com/gorilla/securecookie"
 )
 
 // The names of the peers of the large command that others are compared with.
@@ -34,21 +31,9 @@ func encryptingPeers() []peer {
 	return []peer{
 		cookiestorePeer(signedName, must(cookiestore.New(key, cookiestore.WithCompressionOver(-1)))),
 		cookiestorePeer(encryptedName, must(cookiestore.New(key, cookiestore.WithEncryption()))),
-		encryptingSecurecookiePeer(),
+		securecookiePeer("securecookie with a block key", secret),
 		josePeer(),
 	}
-}
-
-// encryptingSecurecookiePeer is gorilla/securecookie with a block key, and JSON.
-func encryptingSecurecookiePeer() peer {
-	codec := securecookie.New(key, secret).SetSerializer(securecookie.JSONEncoder{})
-	return structPeer("securecookie with a block key",
-		func(v visit) (string, error) { return codec.Encode(cookieName, v) },
-		func(value string) (visit, error) {
-			var v visit
-			err := codec.Decode(cookieName, value, &v)
-			return v, err
-		})
 }
 
 // josePeer is go-jose, with an encrypted JSON Web Token: AES-256-GCM under one key.
@@ -105,26 +90,17 @@ func runLarge(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	inUse := make([]byte, 64<<20) // as for speed
-	defer runtime.KeepAlive(inUse)
-	for i := range *count {
-		fmt.Fprintf(os.Stderr, "\rround %d of %d ", i+1, *count)
-		for _, c := range slices.Concat(encrypting, chunked) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if c.caller != nil {
-				c.run(*round)
-			}
-		}
+	err = runRounds(ctx, slices.Concat(encrypting, chunked), *round, *count, func() {
 		for _, c := range encrypting {
 			c.ratio = c.over(find(encrypting, signedName, c.op, c.size), c.ratio)
 		}
 		for _, c := range chunked {
 			c.ratio = c.over(find(chunked, c.peer, c.op, chunkSizes[0]), c.ratio)
 		}
+	})
+	if err != nil {
+		return err
 	}
-	fmt.Fprintln(os.Stderr)
 	r := largeReport(encrypting, chunked, *round, *count)
 	fmt.Print(r.String())
 	return r.savePart(*dir, "large-sessions.md", "large")

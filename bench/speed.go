@@ -44,31 +44,38 @@ func runSpeed(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	// A server has some memory in use, and so its collector runs seldom. In a
-	// program that has none it would run all the time, over the globals of all
-	// peers and drivers.
-	inUse := make([]byte, 64<<20)
-	defer runtime.KeepAlive(inUse)
-	for i := range *count {
-		fmt.Fprintf(os.Stderr, "\rround %d of %d ", i+1, *count)
-		for _, c := range cases {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if c.caller != nil {
-				c.run(*round)
-			}
-		}
-		relate(cases)
+	if err := runRounds(ctx, cases, *round, *count, func() { relate(cases) }); err != nil {
+		return err
 	}
-	fmt.Fprintln(os.Stderr)
-
 	r := speedReport(cases, *round, *count)
 	fmt.Print(r.String())
 	if err := r.savePart(*dir, "performance.md", "speed"); err != nil {
 		return err
 	}
 	return plotSpeed(cases, filepath.Join(*dir, "performance"))
+}
+
+// runRounds measures each case in each round, and calls relate after it.
+func runRounds(ctx context.Context, cases []*speedCase, round time.Duration, count int, relate func()) error {
+	// A server has some memory in use, and so its collector runs seldom. In a
+	// program that has none it would run all the time, over the globals of all
+	// peers and drivers.
+	inUse := make([]byte, 64<<20)
+	defer runtime.KeepAlive(inUse)
+	for i := range count {
+		fmt.Fprintf(os.Stderr, "\rround %d of %d ", i+1, count)
+		for _, c := range cases {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if c.caller != nil {
+				c.run(round)
+			}
+		}
+		relate()
+	}
+	fmt.Fprintln(os.Stderr)
+	return nil
 }
 
 // speedCases lists all that is to be measured, in the order of a round.

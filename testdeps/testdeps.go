@@ -12,10 +12,14 @@
 package testdeps
 
 import (
+	"cmp"
+	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 var skipped bool
@@ -52,6 +56,19 @@ func Program(names ...string) error {
 		}
 	}
 	return fmt.Errorf("none of the programs %q is in the PATH", names)
+}
+
+// Database finds a server that answers, at the address in a variable of the environment, or
+// else at the usual one.
+func Database(driver, variable, usual string) error {
+	db, err := sql.Open(driver, cmp.Or(os.Getenv(variable), usual))
+	if err != nil {
+		return fmt.Errorf("%s: %w", variable, err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return db.PingContext(ctx)
 }
 
 // PythonModule finds a module in the Python that the tests use: Debian's is not always the

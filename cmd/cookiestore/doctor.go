@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,13 +145,11 @@ func (d *diagnosis) sort() {
 }
 
 func (d diagnosis) printJSON(c *command) error {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(d); err != nil {
+	line, err := jsonLine(d)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(c.out, escaped(strings.TrimSuffix(out.String(), "\n")))
+	_, err = fmt.Fprintln(c.out, escaped(line))
 	return err
 }
 

@@ -150,17 +150,24 @@ func printable(t time.Time) *time.Time {
 func (r report) printJSON(c *command) error {
 	data := r.Data
 	r.Data = json.RawMessage("null")
+	line, err := jsonLine(r)
+	if err != nil {
+		return err
+	}
+	line = strings.Replace(line, `"data":null`, `"data":`+string(data), 1)
+	// Line breaks and tabs are between the values: inside a string, JSON has none.
+	line = strings.NewReplacer("\r", " ", "\n", " ", "\t", " ").Replace(line)
+	_, err = fmt.Fprintln(c.out, escaped(line))
+	return err
+}
+
+// jsonLine returns a value as JSON, with <, > and & as they are.
+func jsonLine(value any) (string, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
-		return err
-	}
-	line := strings.Replace(out.String(), `"data":null`, `"data":`+string(data), 1)
-	// Line breaks and tabs are between the values: inside a string, JSON has none.
-	line = strings.NewReplacer("\r", " ", "\n", " ", "\t", " ").Replace(strings.TrimSuffix(line, "\n"))
-	_, err := fmt.Fprintln(c.out, escaped(line))
-	return err
+	err := e.Encode(value)
+	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
 // print prints the report for a reader.

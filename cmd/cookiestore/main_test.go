@@ -383,11 +383,18 @@ func TestHelp(t *testing.T) {
 	require.NotContains(t, out, "-json", "it is inspect's")
 }
 
-// The program itself, with its own environment and exit status.
-func TestProgram(t *testing.T) {
+// build builds the program, and returns its file.
+func build(t *testing.T) string {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "cookiestore")
 	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
+	return program
+}
+
+// The program itself, with its own environment and exit status.
+func TestProgram(t *testing.T) {
+	program := build(t)
 	for status, args := range map[int][]string{
 		good:   {"inspect", "-at", signedAt, djangoCookie},
 		bad:    {"inspect", djangoCookie},

@@ -26,7 +26,8 @@ var (
 func unpaste(text string) (found string, notes []string, err error) {
 	text = strings.TrimSpace(text)
 	if pairs := headerPairs(text); pairs != nil {
-		return undoEncoding("Cookie: "+strings.Join(pairs, "; "), nil)
+		found, notes = undoEncoding("Cookie: "+strings.Join(pairs, "; "), nil)
+		return found, notes, nil
 	}
 	if httpMessage.MatchString(text) {
 		return "", nil, errors.New("the HTTP message has no Cookie or Set-Cookie line")
@@ -41,7 +42,8 @@ func unpaste(text string) (found string, notes []string, err error) {
 	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
 		text, notes = text[1:n-1], append(notes, "the quotes around the value are not part of it, and were taken off")
 	}
-	return undoEncoding(text, notes)
+	found, notes = undoEncoding(text, notes)
+	return found, notes, nil
 }
 
 // headerPairs returns the name=value pairs of all Cookie and Set-Cookie lines, or of what
@@ -100,12 +102,12 @@ func isFileFlag(column string) bool { return column == "TRUE" || column == "FALS
 
 // undoEncoding undoes what clients and proxies do to a value, as the middleware does:
 // quotes, and the percent-encoded colons of npm's cookie package.
-func undoEncoding(text string, notes []string) (string, []string, error) {
+func undoEncoding(text string, notes []string) (string, []string) {
 	if plain := quotes.ReplaceAllString(text, "=$1$2"); plain != text {
 		text, notes = plain, append(notes, "the cookie's value was in quotes, which a site takes off, too")
 	}
 	if plain := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(text); plain != text {
 		text, notes = plain, append(notes, "the colons were percent-encoded (%3A); a site undoes that, too")
 	}
-	return text, notes, nil
+	return text, notes
 }

@@ -306,15 +306,11 @@ func TestDoctorSaysWhyThereIsNoResponse(t *testing.T) {
 func TestDoctorOverHTTPS(t *testing.T) {
 	server := httptest.NewTLSServer(ownSite(t, cookiestore.WithName("__Host-sessionid")))
 	defer server.Close()
-	dir := t.TempDir()
-	certificate := filepath.Join(dir, "cert.pem")
+	certificate := filepath.Join(t.TempDir(), "cert.pem")
 	require.NoError(t, os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
-	program := filepath.Join(dir, "cookiestore")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	c := exec.Command(program, "doctor", "-json", server.URL)
+	c := exec.Command(build(t), "doctor", "-json", server.URL)
 	c.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate)
-	out, err = c.Output()
+	out, err := c.Output()
 	require.NoError(t, err, "there is nothing to change: %s", out)
 	var d diagnosis
 	require.NoError(t, json.Unmarshal(out, &d))

@@ -94,6 +94,12 @@ func (b *browser) noProblems() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	assert.Empty(b, b.problems)
+	b.nothingElsewhere()
+}
+
+// nothingElsewhere checks that all requests went to the site. The caller holds b.mu.
+func (b *browser) nothingElsewhere() {
+	b.Helper()
 	for _, url := range b.requests {
 		assert.True(b, strings.HasPrefix(url, b.base), "a request elsewhere: %s", url)
 	}

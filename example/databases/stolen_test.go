@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/hex"
-	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -67,12 +66,7 @@ func TestAStolenCookieIsNeverAcceptedAgain(t *testing.T) {
 	rotate := &rotation{keys: [][]byte{first}}
 	path := filepath.Join(t.TempDir(), "ended.db")
 	on := sitetest.Place{Store: "cookie", Handler: func(t *testing.T, now func() time.Time, _ ...string) http.Handler {
-		o, err := parseFlags([]string{"-key", sitetest.HexKey, "-store", "cookie", "-dsn", path, "-revoke", "database"}, noEnvironment, io.Discard)
-		require.NoError(t, err)
-		backend, err := openStore(o, now)
-		require.NoError(t, err)
-		t.Cleanup(func() { assert.NoError(t, backend.close()) })
-		require.NoError(t, backend.createTables(t.Context()))
+		o, backend := open(t, now, "-store", "cookie", "-dsn", path, "-revoke", "database")
 		backend.Options = []cookiestore.Option{cookiestore.WithRenewal(0.01), cookiestore.WithSaveEveryRequest(), cookiestore.WithLifetime(300 * 24 * time.Hour)}
 		rotate.stores = append(rotate.stores, backend.Store.(*cookiestore.CookieStore))
 		handler, err := o.Handler(backend.Backend, now)

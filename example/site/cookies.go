@@ -34,7 +34,7 @@ func parseChunk(value string) (c chunk, ok bool) {
 	if len(value) <= head || value[1] != '.' || value[3] != '.' || value[head-1] != '.' {
 		return c, false
 	}
-	c = chunk{Place: int(value[0]) - '0', Count: int(value[2]) - '0', Tag: value[len("0.2."):][:tagSize], Piece: value[head:], Value: value}
+	c = chunk{Place: int(value[0]) - '0', Count: int(value[2]) - '0', Tag: value[len("0.2."):][:tagSize], Piece: value[head:]}
 	return c, 0 <= c.Place && c.Place < c.Count && c.Count <= maxChunks
 }
 
@@ -77,7 +77,7 @@ func jarOf(r *http.Request) map[string]string {
 	return jar
 }
 
-// Each calls f with name and value of each cookie.
+// each calls f with name and value of each cookie.
 func (c cookieSet) each(f func(name, value string)) {
 	for place, value := range c.Values {
 		if value != "" {
@@ -86,8 +86,21 @@ func (c cookieSet) each(f func(name, value string)) {
 	}
 }
 
-// field is the Cookie field that sends them.
-func (c cookieSet) field() string {
+// A field is a cookie to be shown or edited as a whole.
+type field struct {
+	Part, Name, Value string // Part is what a verdict on a forgery calls it
+}
+
+// fields are all of them, those that the browser sent none of, too.
+func (c cookieSet) fields() (all []field) {
+	for place, value := range c.Values {
+		all = append(all, field{chunkName("value", place), chunkName(c.Name, place), value})
+	}
+	return all
+}
+
+// header is the Cookie field that sends them.
+func (c cookieSet) header() string {
 	var pairs []string
 	c.each(func(name, value string) { pairs = append(pairs, name+"="+value) })
 	return strings.Join(pairs, "; ")

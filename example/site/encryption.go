@@ -22,8 +22,8 @@ type sealing struct {
 }
 
 type signedValue struct {
-	Payload, Timestamp, Signature string
-	Size                          int
+	signedParts
+	Size int
 }
 
 // A sealed is an encrypted value taken apart, without a key.
@@ -113,8 +113,7 @@ func (s *site) encryption(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	signed := values[0]
-	page.Signed.Payload, page.Signed.Timestamp, page.Signed.Signature = split(signed)
-	page.Signed.Size = len(name) + len(signed)
+	page.Signed = signedValue{split(signed), len(name) + len(signed)}
 	page.Visitor = readable(page.Signed.Payload)
 	page.Encrypted, _ = takeSealed(values[1])
 	page.Encrypted.Size += len(name)

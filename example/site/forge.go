@@ -26,7 +26,7 @@ type forgery struct {
 
 	// Of the visitor's own cookies:
 	encoded string // the payload
-	kind    kind
+	Kind    kind
 }
 
 // A kind of session, as its cookies show it.
@@ -39,21 +39,8 @@ const (
 	signed    kind = "signed"
 )
 
-// A field is a cookie in the editor.
-type field struct {
-	Part, Name, Value string // Part is what a verdict calls it
-}
-
 // Fields are the cookies, each to be edited as a whole.
-func (f forgery) Fields() (all []field) {
-	for place, value := range f.Values {
-		all = append(all, field{chunkName("value", place), chunkName(f.Name, place), value})
-	}
-	return all
-}
-
-// Kind is for the template.
-func (f forgery) Kind() string { return string(f.kind) }
+func (f forgery) Fields() []field { return cookieSet{f.Name, f.Values}.fields() }
 
 // forgePage is what the page with the editor shows.
 type forgePage struct {
@@ -153,8 +140,8 @@ func (s *site) original(r *http.Request) (*forgery, error) {
 	if err != nil || !a.Accepted() {
 		return nil, err
 	}
-	f := forgery{Name: a.Name, kind: a.kind()}
-	if f.kind != signed {
+	f := forgery{Name: a.Name, Kind: a.kind()}
+	if f.Kind != signed {
 		f.Values, f.Whole = a.Values, true
 		return &f, nil
 	}
@@ -279,7 +266,7 @@ func (s *site) verdict(ctx context.Context, f forgery, original *forgery) (verdi
 		v.Why = why(original, v.Changed)
 	default:
 		v.Accepted, v.Says, v.Why = true, "Accepted.", "This is your own cookie, byte for byte."
-		if original != nil && original.kind == inChunks {
+		if original != nil && original.Kind == inChunks {
 			v.Why = "These are your own cookies, byte for byte."
 		}
 		if len(v.Changed) > 0 {
@@ -294,13 +281,14 @@ func (s *site) refusal(ctx context.Context, cookies cookieSet) (string, error) {
 	if err := cookies.valid(); err != nil {
 		return "no cookie can look like this (" + strings.TrimPrefix(err.Error(), "http: ") + ")", nil
 	}
-	if _, err := s.manager(cookies.Name, s.logger); err != nil {
+	manager, err := s.manager(cookies.Name, quiet)
+	if err != nil {
 		return strings.TrimPrefix(err.Error(), "cookiestore: "), nil
 	}
 	if n := cookies.tooLarge(); n > 0 {
 		return fmt.Sprintf("too large: the cookie has %d bytes, and browsers keep %d", n, cookiestore.MaxCookieSize), nil
 	}
-	session, err := s.load(ctx, cookies)
+	session, err := manager.Load(ctx, cookies.header())
 	switch {
 	case err != nil:
 		return "", err
@@ -369,7 +357,7 @@ func why(original *forgery, changed []string) string {
 	var said []string
 	for _, part := range changed {
 		part, _, _ = strings.Cut(part, "-")
-		reason := cmp.Or(reasons[original.kind][part], reasons[signed][part])
+		reason := cmp.Or(reasons[original.Kind][part], reasons[signed][part])
 		if !slices.Contains(said, reason) {
 			said = append(said, reason)
 		}

@@ -25,9 +25,9 @@ type anatomy struct {
 	Row   Row
 	NoRow string // why there is none; what follows is then empty
 
-	Value                         string  // of the session
-	Payload, Timestamp, Signature string  // Payload is all of it where the form is another
-	Sealed                        *sealed // in place of the three, if the value is encrypted
+	Value string // of the session
+	signedParts
+	Sealed *sealed // in place of the three, if the value is encrypted
 
 	Refused string // why the value doesn't verify; what follows is then empty
 	Over    string // why the session doesn't count, though the value verifies
@@ -83,7 +83,7 @@ func (s *site) takeApart(ctx context.Context, cookies cookieSet) (*anatomy, erro
 	if v, ok := takeSealed(a.Value); ok && s.config.encrypt && !inRow {
 		a.Sealed = &v
 	} else {
-		a.Payload, a.Timestamp, a.Signature = split(a.Value)
+		a.signedParts = split(a.Value)
 	}
 	session, err := s.load(ctx, cookies)
 	if err != nil {
@@ -132,14 +132,17 @@ func (a *anatomy) judge(session *cookiestore.Session, now time.Time) {
 	a.ID, a.StartedAt = session.ID(), session.StartedAt().UTC()
 }
 
+// quiet is for what the visitor asks about a cookie, and is not to be logged.
+var quiet = slog.New(slog.DiscardHandler)
+
 // load returns the session of cookies as the middleware would, and logs nothing. The
 // error is that of a store that failed, or of a name that can't be one.
 func (s *site) load(ctx context.Context, cookies cookieSet) (*cookiestore.Session, error) {
-	manager, err := s.manager(cookies.Name, slog.New(slog.DiscardHandler))
+	manager, err := s.manager(cookies.Name, quiet)
 	if err != nil {
 		return nil, err
 	}
-	return manager.Load(ctx, cookies.field())
+	return manager.Load(ctx, cookies.header())
 }
 
 // readRow finds the row of a key. The error is that of a database that
@@ -165,17 +168,21 @@ func reason(err error) string {
 	return strings.TrimPrefix(text, "cookiestore: cookie refused: ")
 }
 
+// signedParts are those of a signed value, as the template "signed" shows them. Payload is
+// all of it where the form is another.
+type signedParts struct{ Payload, Timestamp, Signature string }
+
 // split cuts payload ":" timestamp ":" signature at the last two colons.
-func split(value string) (payload, timestamp, signature string) {
+func split(value string) signedParts {
 	end := strings.LastIndexByte(value, ':')
 	if end < 0 {
-		return value, "", ""
+		return signedParts{Payload: value}
 	}
 	middle := strings.LastIndexByte(value[:end], ':')
 	if middle < 0 {
-		return value, "", ""
+		return signedParts{Payload: value}
 	}
-	return value[:middle], value[middle+1 : end], value[end+1:]
+	return signedParts{value[:middle], value[middle+1 : end], value[end+1:]}
 }
 
 // indent sets JSON in lines, and leaves keys and numbers as they are written.

@@ -11,10 +11,9 @@ import (
 
 // A keyStep is a cookie at one point of a change of keys.
 type keyStep struct {
-	Payload, Timestamp, Signature string
-	Read                          bool // the store still reads it
-	Resave                        bool // and wants it signed anew
-	Reason                        string
+	signedParts
+	Refused string // why the store doesn't read it any more
+	Resave  bool   // or that it does, and wants it signed anew
 }
 
 // rotateKeys changes the signing key of a store while a visitor has a cookie. It
@@ -58,13 +57,12 @@ func rotateKeys(ctx context.Context, name, data string, now time.Time) (steps [4
 }
 
 func keyStepOf(ctx context.Context, store cookiestore.Loader, name, cookie string) (step keyStep) {
-	step.Payload, step.Timestamp, step.Signature = split(cookie)
+	step.signedParts = split(cookie)
 	record, err := store.Load(ctx, name, cookie)
 	if err != nil {
-		step.Reason = reason(err)
-		return step
+		step.Refused = reason(err)
 	}
-	step.Read, step.Resave = true, record.Resave
+	step.Resave = record.Resave
 	return step
 }
 

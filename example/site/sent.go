@@ -42,7 +42,7 @@ type sentPage struct {
 	Own     bool // it has the name of the session's cookie
 	CanUndo bool
 
-	Payload, Timestamp, Signature string // of the value, if it is that of one cookie
+	signedParts // of the value, if it is that of one cookie
 }
 
 // showSent shows what the site makes of the cookie that the visitor has sent.
@@ -61,9 +61,9 @@ func (s *site) showSent(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	sent := s.sent(r, p.Name)
-	p.Cookies = forgery{Name: p.Name, Values: sent.Values}.Fields()
+	p.Cookies = sent.fields()
 	if len(sent.Values) == 1 {
-		p.Payload, p.Timestamp, p.Signature = split(sent.Values[0])
+		p.signedParts = split(sent.Values[0])
 	}
 	if err := session.Refused(); err != nil {
 		p.Refused = reason(err)

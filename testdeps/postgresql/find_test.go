@@ -1,14 +1,8 @@
 package postgresql
 
 import (
-	"cmp"
-	"context"
-	"database/sql"
-	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 
@@ -22,15 +16,7 @@ func find() error {
 			return err
 		}
 	}
-	address := cmp.Or(os.Getenv("TEST_POSTGRES_DSN"), "postgres://postgres@127.0.0.1:5432/test?sslmode=disable")
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return fmt.Errorf("TEST_POSTGRES_DSN: %w", err)
-	}
-	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return db.PingContext(ctx)
+	return testdeps.Database("pgx", "TEST_POSTGRES_DSN", "postgres://postgres@127.0.0.1:5432/test?sslmode=disable")
 }
 
 func TestMain(m *testing.M) { testdeps.Main(m) }

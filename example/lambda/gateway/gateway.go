@@ -13,11 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // A Front is a service that invokes the function.
@@ -48,17 +50,24 @@ var recorded = map[Front]string{
 // Recorded returns the event that AWS's Go package has recorded. It needs the go
 // command, and a module that requires github.com/aws/aws-lambda-go.
 func Recorded(front Front) (map[string]any, error) {
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-lambda-go").Output()
+	dir, err := recordings()
 	if err != nil {
 		return nil, fmt.Errorf("looking for github.com/aws/aws-lambda-go: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), recorded[front]))
+	text, err := os.ReadFile(filepath.Join(dir, recorded[front]))
 	if err != nil {
 		return nil, err
 	}
 	var event map[string]any
 	return event, json.Unmarshal(text, &event)
 }
+
+// recordings returns the folder of AWS's Go package. The go command takes a while, so it
+// is asked once.
+var recordings = sync.OnceValues(func() (string, error) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-lambda-go").Output()
+	return strings.TrimSpace(string(dir)), err
+})
 
 // An Answer is what the function gave back.
 type Answer struct {
@@ -97,9 +106,7 @@ func (g *Gateway) RoundTrip(r *http.Request) (*http.Response, error) {
 // event makes the request an event: the recorded one, with what the request has.
 func (g *Gateway) event(r *http.Request) ([]byte, error) {
 	event := map[string]any{}
-	for name, value := range g.Event {
-		event[name] = value
-	}
+	maps.Copy(event, g.Event)
 	body := []byte{}
 	if r.Body != nil {
 		defer r.Body.Close()
@@ -137,9 +144,7 @@ func (g *Gateway) event(r *http.Request) ([]byte, error) {
 		event["cookies"], event["headers"] = cookies, first
 		event["rawPath"], event["rawQueryString"], event["queryStringParameters"] = r.URL.Path, r.URL.RawQuery, query
 		called := map[string]any{}
-		for name, value := range event["requestContext"].(map[string]any) {
-			called[name] = value
-		}
+		maps.Copy(called, event["requestContext"].(map[string]any))
 		called["http"] = map[string]string{"method": r.Method, "path": r.URL.Path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"}
 		event["requestContext"] = called
 	case RESTAPI:

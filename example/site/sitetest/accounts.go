@@ -52,7 +52,7 @@ func visitorSignsInAndOut(t *testing.T, on Place) {
 
 func visitorIsRemembered(t *testing.T, on Place) {
 	v := on.Visit(t)
-	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	v.client.CheckRedirect = stay
 	status, header, _ := v.Do(v.Request("POST", "/login", Fields("user", "Ada", "remember", "on")))
 	assert.Equal(t, http.StatusSeeOther, status)
 	assert.Equal(t, "/account", header.Get("Location"))
@@ -73,7 +73,7 @@ func visitorIsRemembered(t *testing.T, on Place) {
 func visitorIsForgotten(t *testing.T, on Place) {
 	for _, remember := range []string{"", "yes"} {
 		v := on.Visit(t)
-		v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		v.client.CheckRedirect = stay
 		_, header, _ := v.Do(v.Request("POST", "/login", Fields("user", "Ada", "remember", remember)))
 		assert.NotContains(t, header.Get("Set-Cookie"), "Max-Age")
 		assert.NotContains(t, header.Get("Set-Cookie"), "Expires")

@@ -17,14 +17,11 @@ const asBrowser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 // redirect.
 func (v *Visitor) Browse(method, path string, pairs ...string) (int, http.Header, string) {
 	v.Helper()
-	r := v.Request(method, path, nil)
-	if method == http.MethodPost {
-		r = v.Request(method, path, Fields(pairs...))
-	}
+	r := v.Request(method, path, formOf(method, pairs))
 	r.Header.Set("Accept", asBrowser)
 	follow := v.client.CheckRedirect
 	defer func() { v.client.CheckRedirect = follow }()
-	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	v.client.CheckRedirect = stay
 	return v.Do(r)
 }
 
@@ -99,11 +96,8 @@ func everyRouteAnswers(t *testing.T, on Place) {
 				"application/json, text/html;q=0.5": test.program,
 			} {
 				v := on.Visit(t)
-				v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-				r := v.Request(test.method, test.path, nil)
-				if test.method == "POST" {
-					r = v.Request(test.method, test.path, Fields(test.fields...))
-				}
+				v.client.CheckRedirect = stay
+				r := v.Request(test.method, test.path, formOf(test.method, test.fields))
 				if accept != "" {
 					r.Header.Set("Accept", accept)
 				}

@@ -175,6 +175,17 @@ func Fields(pairs ...string) url.Values {
 	return form
 }
 
+// formOf makes the form of a POST. Other requests have none.
+func formOf(method string, pairs []string) url.Values {
+	if method != http.MethodPost {
+		return nil
+	}
+	return Fields(pairs...)
+}
+
+// stay has a client follow no redirect.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // Post sends a form of names and values in turn, and returns the page that the
 // answer leads to.
 func (v *Visitor) Post(path string, pairs ...string) string {
