@@ -109,6 +109,9 @@ func (s *site) forge(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) showForgery(w http.ResponseWriter, r *http.Request, f forgery, original *forgery) {
+	if original != nil {
+		f.Kind = original.Kind
+	}
 	v, err := s.verdict(r.Context(), f, original)
 	if err != nil {
 		notSaved(w, r, err)
@@ -271,6 +274,9 @@ func (s *site) verdict(ctx context.Context, f forgery, original *forgery) (verdi
 		}
 		if len(v.Changed) > 0 {
 			v.Why = "What you changed is not signed on this site."
+		}
+		if slices.Contains(v.Changed, "signature") {
+			v.Why = "The site has signed this one, too: it is another of its cookies, and still valid."
 		}
 	}
 	return v, nil

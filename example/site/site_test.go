@@ -190,6 +190,26 @@ func TestNameIsNotSignedInDjangosFormat(t *testing.T) {
 	assert.Contains(t, page, "admin_sessionid")
 }
 
+// An older cookie of the site's is not a forgery, and the page doesn't say that what is
+// signed isn't.
+func TestAnOlderCookieIsStillValid(t *testing.T) {
+	v := cookies.Visit(t)
+	v.Get("/")
+	parts := strings.Split(v.Cookie(), ":")
+	v.Get("/")
+	page := v.Post("/forge", "op", "check", "name", "sessionid", "payload", `{"num_visits":1}`, "timestamp", parts[1], "signature", parts[2])
+	assert.Contains(t, page, "<strong data-says>Accepted.</strong> <span data-why>The site has signed this one, too")
+}
+
+// Without JavaScript, what a visitor checks is still a forgery of chunks.
+func TestACheckKeepsTheKind(t *testing.T) {
+	v := cookies.Visit(t, "-chunks", "2")
+	v.Post("/large", "size", "6000")
+	const leave = "Leave out the last one"
+	assert.Contains(t, v.Get("/forge"), leave)
+	assert.Contains(t, v.Post("/forge", "op", "check", "value", "x"), leave)
+}
+
 func TestLogOfAVisitIsTheServersToo(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(visitLog{slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn})})
