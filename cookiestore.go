@@ -35,7 +35,7 @@
 //	                        its age: WithMaxAge, WithExpireAtBrowserClose, WithRenewal,
 //	                        WithSaveEveryRequest, WithLifetime, WithClockSkew, WithClock
 //	                        requests: WithBuffer, WithoutCrossSiteSessions,
-//	                        WithErrorHandler, WithLogger
+//	                        WithErrorHandler, WithLogger, WithObserver
 //	                        ending sessions early: WithRevocations
 //
 // # Expiry

@@ -82,4 +82,7 @@ func (x *exchange) logLateChanges(changes int, keys []string) {
 	}
 	err := fmt.Errorf("cookiestore: a change of %s is not saved", strings.Join(named, ", "))
 	x.log(slog.LevelError, "session changed after the response began", err, slog.Int("changes", changes))
+	if m := x.manager; m.observe != nil {
+		m.notify(x.parent, Event{Kind: EventFailed, Reason: "late", Err: err})
+	}
 }

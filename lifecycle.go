@@ -173,10 +173,31 @@ type closing struct {
 	modified bool     // by the handler; otherwise it is only to be renewed
 	dropped  bool     // there are changes that are not saved
 	begins   bool     // the visitor has sent no cookie, and there is a session now
+	resaved  bool     // the store wants it saved again
+	bad      bool     // it has values that couldn't be set
+	effort
 }
 
 // asked reports whether a handler has asked for what is to be done.
 func (c *closing) asked() bool { return c.what == endSession || c.modified }
+
+// reason is why the session is saved: see [Event].
+func (c *closing) reason() string {
+	switch {
+	case c.modified:
+		return "asked"
+	case c.resaved:
+		return "key"
+	}
+	return "renewal"
+}
+
+// decideAnew is decide, after what was to be saved has changed.
+func (s *lifecycle) decideAnew(how *ending, c *closing) {
+	c.free()
+	*c = closing{accessed: c.accessed, effort: c.effort}
+	s.decide(how, c)
+}
 
 // free gives the text of the dictionary back.
 func (c *closing) free() {
@@ -205,6 +226,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 		return s.failure
 	}
 	if err := s.err(); err != nil {
+		c.bad = s.failure == nil
 		return err
 	}
 	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && how.rules.renewal == 0) {
@@ -231,7 +253,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 	rules := how.rules
 	now := rules.now()
 	c.rec = Record{Cookie: s.value, Version: s.version(), NewID: s.newID, Saved: now}
-	c.otherCookies, c.several, c.chunks, c.modified = s.other(), s.several, s.chunks, s.modified
+	c.otherCookies, c.several, c.chunks, c.modified, c.resaved = s.other(), s.several, s.chunks, s.modified, s.resave
 	c.changes, c.flushes = s.changes, s.flushes
 	expiry := s.expiry()
 	if rules.lifetime > 0 && s.created == 0 {
@@ -267,9 +289,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 func (s *lifecycle) again(how *ending, c *closing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.free()
-	*c = closing{accessed: c.accessed}
-	s.decide(how, c)
+	s.decideAnew(how, c)
 }
 
 // closeLate closes a session of which nobody has got hold before the response began.

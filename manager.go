@@ -104,12 +104,17 @@ func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, in
 		}
 	}
 	values, refused := found.values[:found.n], found.refused
+	watch := m.stopwatch()
 	switch {
 	case len(refused) > 0 || len(values) > 1:
-		m.loadNewest(ctx, r, values, refused, into)
+		refused = m.loadNewest(ctx, values, refused, into)
 	case len(values) == 1:
-		m.loadOne(ctx, r, values[0], into)
+		refused = m.loadOne(ctx, values[0], into)
 	}
+	if len(refused) > 0 || len(into.other().twins) > 0 {
+		m.reportCookies(ctx, r, refused, into)
+	}
+	m.observeLoad(ctx, into, refused, watch.elapsed())
 	into.sent, into.several, into.chunks = len(values)+len(refused) > 0, found.several, found.chunks
 }
 
@@ -136,8 +141,8 @@ func (c *candidates) add(value string) bool {
 	return true
 }
 
-// loadOne is load for the only cookie.
-func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, into *contents) {
+// loadOne is load for the only cookie. It returns it if it is refused.
+func (m *Manager) loadOne(ctx context.Context, value string, into *contents) (refused []refusal) {
 	var rec Record
 	err := m.loadRecord(ctx, m.loadValue, &value, &rec)
 	if err == nil {
@@ -148,10 +153,11 @@ func (m *Manager) loadOne(ctx context.Context, r *http.Request, value string, in
 		into.value = value
 	case IsRefused(err):
 		into.refused = err
-		m.reportCookies(ctx, r, []refusal{{value, err}}, into)
+		return []refusal{{value, err}}
 	default:
 		into.failure = loadError(err)
 	}
+	return nil
 }
 
 // restore fills in a session, or returns why it is to be refused: it may have been ended.
@@ -214,8 +220,8 @@ func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 
 // loadNewest is load for several cookies. Of those that are valid the newest counts. Where
 // two are equally new, it is the later in the field: browsers send those that were set
-// first before others.
-func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []string, refused []refusal, into *contents) {
+// first before others. It returns those that are refused, too.
+func (m *Manager) loadNewest(ctx context.Context, values []string, refused []refusal, into *contents) []refusal {
 	var valid []string
 	var ids []identity
 	load := m.loadFrom(ctx, values)
@@ -230,7 +236,7 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 		switch {
 		case err != nil && !IsRefused(err):
 			*into = contents{failure: loadError(err)}
-			return
+			return nil
 		case err != nil:
 			refused = append(refused, refusal{value, err})
 			continue
@@ -250,7 +256,7 @@ func (m *Manager) loadNewest(ctx context.Context, r *http.Request, values []stri
 	if len(refused) > 0 && !into.loaded {
 		into.refused = refused[len(refused)-1].err
 	}
-	m.reportCookies(ctx, r, refused, into)
+	return refused
 }
 
 // A refusal is a cookie that was refused, and why.
@@ -321,13 +327,16 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 	if c.dropped && !how.retried {
 		m.log(ctx, r, slog.LevelWarn, "session changes dropped", errFailedResponse)
 	}
+	if c.bad {
+		m.observeSave(ctx, &c, &change, "", err)
+	}
 	if err == nil && c.what != keepCookie {
 		s.use(how.rules)
-		if err = m.checkSite(ctx, r, &c); err != nil {
-			return cookieChange{vary: vary}, err
+		asked, reason := c.asked(), c.reason()
+		if err = m.checkSite(ctx, r, &c); err == nil {
+			change, err = m.carryOut(ctx, r, s, how, &c)
 		}
-		asked := c.asked()
-		change, err = m.carryOut(ctx, r, s, how, &c)
+		m.observeSave(ctx, &c, &change, reason, err)
 		if err != nil && !asked {
 			m.log(ctx, r, slog.LevelError, "session not renewed", err)
 			change, err = cookieChange{}, nil
@@ -388,6 +397,7 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 		case conflicts == maxConflicts:
 			return change, fmt.Errorf("%w, %d times in a row, by other processes", err, maxConflicts)
 		}
+		c.conflicts++
 		if !c.asked() {
 			return cookieChange{}, nil // the other request has seen to it
 		}

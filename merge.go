@@ -94,8 +94,7 @@ func (s *lifecycle) adoptMerged(how *ending, c *closing, theirs *contents, merge
 			s.identity = theirs.identity
 		}
 	}
-	*c = closing{accessed: c.accessed}
-	s.decide(how, c)
+	s.decideAnew(how, c)
 	return true
 }
 

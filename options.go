@@ -1,6 +1,7 @@
 package cookiestore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,6 +24,8 @@ type settings struct {
 	noCrossSite   bool
 	revokes       bool // WithRevocations was given
 	logger        *slog.Logger
+	observe       func(context.Context, Event)
+	observes      bool // WithObserver was given
 	onError       func(http.ResponseWriter, *http.Request, error)
 }
 
@@ -239,6 +242,7 @@ func (o *settings) check() error {
 		{!(o.rules.renewal >= 0 && o.rules.renewal <= 1), "the renewal is not a part between 0 and 1"},
 		{o.rules.now == nil, "the clock is nil"},
 		{o.revokes && isNil(o.rules.revocations), "the revocations are nil"},
+		{o.observes && o.observe == nil, "the observer is nil"},
 		{o.buffer < 0, "the buffer is negative"},
 		{o.onError == nil, "the error handler is nil"},
 	} {

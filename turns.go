@@ -120,14 +120,16 @@ func (m *Manager) takeTurn(ctx context.Context, c *closing) (*turn, error) {
 
 // tryInTurn is try, but for a save that is known to be in vain.
 func (m *Manager) tryInTurn(ctx context.Context, t *turn, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	if t == nil {
-		return m.try(ctx, r, s, how, c)
-	}
 	version := c.rec.Version
 	if t.isBehind(version) {
 		return cookieChange{}, ErrConflict
 	}
+	watch := m.stopwatch()
 	change, err := m.try(ctx, r, s, how, c)
+	c.took += watch.elapsed()
+	if t == nil {
+		return change, err
+	}
 	if err == nil && change.value == t.key {
 		t.saved(version, c.rec)
 	} else { // it has ended, or has another ID, or another process has changed it
@@ -141,5 +143,8 @@ func (m *Manager) latest(ctx context.Context, t *turn, c *closing) (Record, erro
 	if t.isBehind(c.rec.Version) {
 		return t.line.last, nil
 	}
-	return m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
+	watch := m.stopwatch()
+	rec, err := m.store.Load(ctx, m.cookie.Name, c.rec.Cookie)
+	c.took += watch.elapsed()
+	return rec, err
 }
