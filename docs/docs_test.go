@@ -50,10 +50,13 @@ func TestSnippetsRun(t *testing.T) {
 				serve(t, p, filepath.Join(bin, p.name))
 				return
 			}
-			command := exec.Command(filepath.Join(bin, p.name))
+			command := exec.Command(filepath.Join(bin, p.name), "-test.v")
 			command.Dir = t.TempDir()
 			out, err := command.CombinedOutput()
 			require.NoError(t, err, "%s", out)
+			for _, test := range p.tests {
+				require.Contains(t, string(out), "--- PASS: "+test+" ")
+			}
 		})
 	}
 }

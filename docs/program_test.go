@@ -18,12 +18,13 @@ import (
 
 // packages are those that a snippet uses without an import declaration.
 var packages = map[string]string{
+	"atomic":       "sync/atomic",
 	"bytes":        "bytes",
 	"context":      "context",
+	"cookiejar":    "net/http/cookiejar",
 	"cookiestore":  "example.com/cookiestore",
 	"dbstore":      "example.com/cookiestore/dbstore",
 	"errors":       "errors",
-	"flag":         "flag",
 	"fmt":          "fmt",
 	"gob":          "encoding/gob",
 	"io":           "io",
@@ -33,6 +34,7 @@ var packages = map[string]string{
 	"json":         "encoding/json",
 	"log":          "log",
 	"os":           "os",
+	"require":      "github.com/stretchr/testify/require",
 	"securecookie": "github.com/gorilla/securecookie",
 	"sessions":     "github.com/gorilla/sessions",
 	"sessiontest":  "example.com/cookiestore/sessiontest",
@@ -40,6 +42,7 @@ var packages = map[string]string{
 	"slog":         "log/slog",
 	"sql":          "database/sql",
 	"strings":      "strings",
+	"synctest":     "testing/synctest",
 	"template":     "html/template",
 	"testing":      "testing",
 	"time":         "time",
@@ -52,7 +55,8 @@ type program struct {
 	page   page
 	source string
 
-	serves bool // it is a site, for the curl commands of the page
+	serves bool     // it is a site, for the curl commands of the page
+	tests  []string // that the page shows: it runs them
 }
 
 // shownAddress is where the programs of the pages listen.
@@ -60,7 +64,8 @@ const shownAddress = "127.0.0.1:8080"
 
 // siteOf makes a program of a site, which here listens where ADDRESS says.
 func siteOf(name string, p page, source string) program {
-	return program{name, p, strings.ReplaceAll(source, strconv.Quote(shownAddress), `os.Getenv("ADDRESS")`), true}
+	source = strings.ReplaceAll(source, strconv.Quote(shownAddress), `os.Getenv("ADDRESS")`)
+	return program{name: name, page: p, source: source, serves: true}
 }
 
 var test = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
@@ -100,11 +105,19 @@ func programsOf(t *testing.T, p page) []program {
 			fmt.Fprintf(&calls, "\trun(%q, snippet%d)\n", fmt.Sprintf("%s:%d", p.path, b.line), b.line)
 		}
 	}
+	var tests []string
 	for _, found := range test.FindAllStringSubmatch(common, -1) {
-		fmt.Fprintf(&calls, "\trunTest(%q, %s)\n", found[1], found[1])
+		tests = append(tests, found[1])
+	}
+	if tests != nil {
+		calls.WriteString("\trunTests([]testing.InternalTest{\n")
+		for _, name := range tests {
+			fmt.Fprintf(&calls, "\t\t{%q, %s},\n", name, name)
+		}
+		calls.WriteString("\t})\n")
 	}
 	source += "func main() {\n\tbegin()\n" + calls.String() + "}\n"
-	return append(made, program{name: p.name() + "_snippets", page: p, source: withImports(t, p, source)})
+	return append(made, program{name: p.name() + "_snippets", page: p, source: withImports(t, p, source), tests: tests})
 }
 
 // isDeclarations reports whether a snippet can stand at the top level of a file.
@@ -261,13 +274,10 @@ var (
 	})
 )
 
-func runTest(name string, test func(*testing.T)) {
-	testing.Init()
-	flag.Parse()
+// runTests ends the program. Main, unlike RunTests, also sets up what go test does.
+func runTests(tests []testing.InternalTest) {
 	all := func(_, _ string) (bool, error) { return true, nil }
-	if !testing.RunTests(all, []testing.InternalTest{{Name: name, F: test}}) {
-		os.Exit(1)
-	}
+	testing.Main(all, tests, nil, nil)
 }
 
 func begin() {

@@ -1,6 +1,8 @@
 // Package sessiontest helps to test programs that use cookiestore: it makes the
-// cookie of a visitor who has a given session, and reads the session that a
-// response sets. Authors of a [cookiestore.Store] run [TestStore] on it.
+// cookie of a visitor who has a given session, reads the session that a response
+// sets, and has a clock that a test moves. docs/testing.md shows such tests. Authors of
+// a [cookiestore.Store] run [TestStore] on it, and those of [cookiestore.Revocations]
+// [TestRevocations].
 package sessiontest
 
 import (

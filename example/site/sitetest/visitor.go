@@ -11,11 +11,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore/sessiontest"
 )
 
 // HexKey signs the sessions of tests that name no other key.
@@ -61,51 +62,24 @@ func (p Place) Serve(t *testing.T, now func() time.Time, flags ...string) *httpt
 	return server
 }
 
-// A Clock stands still until it is told to go on.
-type Clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-// Now returns the time at which the clock stands.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-// Set moves the clock to a time.
-func (c *Clock) Set(at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = at
-}
-
-// Advance moves the clock on.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // A Visitor has a cookie jar, and a site with its own clock. The jar goes by
 // the real time, so it sends cookies that have expired by the site's.
 type Visitor struct {
 	*testing.T
 	client *http.Client
 	base   *url.URL
-	Clock  *Clock
+	Clock  *sessiontest.Clock
 }
 
 // Visit serves the site to a new visitor, until the test ends. It is noon on 1 March
 // 2026.
 func (p Place) Visit(t *testing.T, flags ...string) *Visitor {
 	t.Helper()
-	return p.VisitAt(t, &Clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}, flags...)
+	return p.VisitAt(t, sessiontest.NewClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)), flags...)
 }
 
 // VisitAt is Visit with a clock that there is already: that of other instances.
-func (p Place) VisitAt(t *testing.T, clock *Clock, flags ...string) *Visitor {
+func (p Place) VisitAt(t *testing.T, clock *sessiontest.Clock, flags ...string) *Visitor {
 	t.Helper()
 	server := p.Serve(t, clock.Now, flags...)
 	base, err := url.Parse(server.URL)
