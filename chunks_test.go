@@ -110,10 +110,15 @@ func (b *tab) cart(field string) (size int) {
 	return size
 }
 
+// wrapped is a store of a program's own, around one of ours.
+type wrapped struct{ cookiestore.Store }
+
 func TestASessionTakesAsManyCookiesAsItNeeds(t *testing.T) {
 	for kind, store := range map[string]cookiestore.Store{
 		"signed":    newStore(t, cookiestore.WithCompressionOver(-1)),
 		"encrypted": newStore(t, cookiestore.WithEncryption()),
+		"wrapped":   wrapped{newStore(t, cookiestore.WithCompressionOver(-1))},
+		"legacy":    newStore(t, cookiestore.WithCompressionOver(-1), cookiestore.WithLegacy(wrapped{newStore(t, cookiestore.WithEncryption())})),
 	} {
 		t.Run(kind, func(t *testing.T) {
 			b := newTab(t, store, cookiestore.WithChunks(4))

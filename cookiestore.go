@@ -433,20 +433,9 @@ func (c *CookieStore) signsAnew() bool {
 // codec says; unless a Loader of [WithLegacy] fails. Whether the session has expired
 // is for the middleware to judge.
 func (c *CookieStore) Load(ctx context.Context, name, value string) (Record, error) {
-	if size := len(name) + len(value); size > MaxCookieSize {
+	if size := len(name) + len(value); size > MaxCookieSize && ctx.Value(sizeChecked{}) == nil {
 		return Record{}, refuseTooLong(size, MaxCookieSize)
 	}
-	return c.loadAnySize(ctx, name, value)
-}
-
-// A sizelessLoader is a store that keeps sessions in cookies. Its Load takes those of
-// [MaxCookieSize]; a manager may allow larger ones, and has looked at the size already.
-type sizelessLoader interface {
-	loadAnySize(ctx context.Context, name, value string) (Record, error)
-}
-
-// loadAnySize is Load without the limit.
-func (c *CookieStore) loadAnySize(ctx context.Context, name, value string) (Record, error) {
 	rec, err := c.codec.load(name, value, c.maxInflated)
 	if err == nil || len(c.legacy) == 0 {
 		return rec, err
@@ -462,12 +451,7 @@ func (c *CookieStore) loadAnySize(ctx context.Context, name, value string) (Reco
 // of the last one tried.
 func (c *CookieStore) loadLegacy(ctx context.Context, name, value string) (rec Record, err error) {
 	for _, l := range c.legacy {
-		if sizeless, ok := l.(sizelessLoader); ok {
-			rec, err = sizeless.loadAnySize(ctx, name, value)
-		} else {
-			rec, err = l.Load(ctx, name, value)
-		}
-		if err == nil {
+		if rec, err = l.Load(ctx, name, value); err == nil {
 			rec.Resave, rec.Version = true, ""
 			return rec, nil
 		}

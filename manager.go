@@ -24,9 +24,8 @@ type Manager struct {
 	settings
 	jar     jar
 	store   Store
-	cookies sizelessLoader // the store, if it keeps sessions in cookies
-	signing *CookieStore   // the store, if it is one with a format of ours
-	outer   any            // asks a context for this middleware
+	signing *CookieStore // the store, if it is one with a format of ours
+	outer   any          // asks a context for this middleware
 
 	optional bool  // saves that no handler has asked for are not those of signing anew alone
 	turns    turns // of requests that save the same session
@@ -51,7 +50,6 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	m.cookies, _ = store.(sizelessLoader)
 	if own, ok := store.(*CookieStore); ok && own.keys != nil {
 		m.signing = own
 	}
@@ -294,13 +292,24 @@ func (m *Manager) loadValue(ctx context.Context, value string) (Record, error) {
 	if err := m.checkSize(value); err != nil {
 		return Record{}, err
 	}
-	if m.cookies != nil {
-		return m.cookies.loadAnySize(ctx, m.cookie.Name, value)
+	if len(m.cookie.Name)+len(value) > MaxCookieSize {
+		ctx = sizeChecked{ctx}
 	}
 	return m.store.Load(ctx, m.cookie.Name, value)
 }
 
 var percentColons = strings.NewReplacer("%3A", ":", "%3a", ":")
+
+// sizeChecked is the context of a load whose cookie is within the manager's own limit,
+// which is larger than that of [CookieStore.Load]. Stores that wrap one pass it on.
+type sizeChecked struct{ context.Context }
+
+func (c sizeChecked) Value(key any) any {
+	if key == any(sizeChecked{}) {
+		return true
+	}
+	return c.Context.Value(key)
+}
 
 // sizeLimit is the size of the largest cookie that is looked at, all chunks together.
 func (m *Manager) sizeLimit() int {
@@ -485,7 +494,7 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 		}
 		switch err := m.revoke(ctx, c.cycled); {
 		case err == nil:
-		case m.cookies != nil:
+		case version == "": // it is not a record
 			return cookieChange{}, err // the visitor's cookie is as good as before
 		default: // the old record is gone, and with it all that its ID opened
 			m.log(ctx, r, slog.LevelError, "session cycled, but its old ID not revoked", err)

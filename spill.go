@@ -49,18 +49,10 @@ type spill struct {
 const spillMark = "~"
 
 func (s *spill) Load(ctx context.Context, name, value string) (Record, error) {
-	return s.load(ctx, name, value, s.cookie.Load)
-}
-
-func (s *spill) loadAnySize(ctx context.Context, name, value string) (Record, error) {
-	return s.load(ctx, name, value, s.cookie.loadAnySize)
-}
-
-func (s *spill) load(ctx context.Context, name, value string, fromCookie func(context.Context, string, string) (Record, error)) (Record, error) {
 	if id, ok := strings.CutPrefix(value, spillMark); ok {
 		return s.records.Load(ctx, name, id)
 	}
-	return fromCookie(ctx, name, value)
+	return s.cookie.Load(ctx, name, value)
 }
 
 func (s *spill) Save(ctx context.Context, name string, rec Record) (value, version string, err error) {
