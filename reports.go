@@ -13,6 +13,11 @@ import (
 // log writes a line. Errors hold no signing key and no value of a session, and the
 // request's query, which may hold secrets, is left out.
 func (m *Manager) log(ctx context.Context, r *http.Request, level slog.Level, what string, err error, more ...slog.Attr) {
+	m.logFor(ctx, r, level, what, reasonOf(err), err, more...)
+}
+
+// logFor is log with a reason of one's own.
+func (m *Manager) logFor(ctx context.Context, r *http.Request, level slog.Level, what, reason string, err error, more ...slog.Attr) {
 	logger := m.logger
 	if logger == nil {
 		logger = slog.Default()
@@ -20,7 +25,7 @@ func (m *Manager) log(ctx context.Context, r *http.Request, level slog.Level, wh
 	if !logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("cookie", m.jar.cookie.Name), slog.String("reason", reasonOf(err)), slog.Any("error", err)}
+	attrs := []slog.Attr{slog.String("cookie", m.jar.cookie.Name), slog.String("reason", reason), slog.Any("error", err)}
 	if r != nil {
 		attrs = append(attrs, slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)))
 	}
@@ -106,4 +111,23 @@ func (p *reports) level(level slog.Level, value string, now time.Time) (_ slog.L
 	p.lines++
 	unsaid, p.unsaid = p.unsaid, 0
 	return level, unsaid
+}
+
+// Revocations returns those of [WithRevocations], or nil. With Now and Report it is for
+// packages that add to sessions, as package dbsc does.
+func (m *Manager) Revocations() Revocations { return m.rules.revocations }
+
+// Now returns the time, by the clock of [WithClock].
+func (m *Manager) Now() time.Time { return m.rules.now() }
+
+// Report logs a warning that something of a request was refused, and tells the observer.
+// It fills in the cookie's name. What the log gets is bounded, as for refused cookies: one
+// line for each subject, an ID, say, and sixty lines a minute; the rest is at debug level.
+// The subject itself isn't logged.
+func (m *Manager) Report(r *http.Request, what, subject string, e Event) {
+	level, _ := m.reports.level(slog.LevelWarn, what+subject, m.rules.now())
+	m.logFor(r.Context(), r, level, what, e.Reason, e.Err)
+	if m.observe != nil {
+		m.notify(r.Context(), e)
+	}
 }

@@ -1,6 +1,7 @@
 package cookiestore_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -127,4 +128,34 @@ func TestJunkDoesNotFillADisk(t *testing.T) {
 	t.Logf("%d lines, %d bytes", lines, log.Len())
 	require.Equal(t, 600, lines)
 	require.Less(t, log.Len(), 600*600)
+}
+
+func TestPackagesThatAddToSessionsReport(t *testing.T) {
+	var log bytes.Buffer
+	var o observed
+	now := newClock()
+	revocations := cookiestore.NewMemoryRevocations()
+	m, err := cookiestore.NewManager(newStore(t), cookiestore.WithLogger(infoTo(&log)), o.option(), now.option(), cookiestore.WithRevocations(revocations, "user"))
+	require.NoError(t, err)
+	require.Same(t, revocations, m.Revocations())
+	require.Equal(t, now.time(), m.Now())
+	r := httptest.NewRequest(http.MethodGet, "/path?secret", nil)
+	refused := cookiestore.Event{Kind: cookiestore.EventRefused, Reason: "forged", Err: errDown}
+	for range 2 {
+		m.Report(r, "proof refused", "the subject", refused)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	require.Contains(t, log.String(), `level=WARN msg="proof refused" cookie=sessionid reason=forged error="the database is down" method=GET path=/path`)
+	require.NotContains(t, log.String(), "subject")
+	m.Report(r, "proof refused", "another subject", refused)
+	m.Report(r, "proof doubted", "the subject", refused)
+	require.Equal(t, 3, strings.Count(log.String(), "\n"))
+	refused.Cookie = "sessionid"
+	require.Equal(t, []cookiestore.Event{refused, refused, refused, refused}, o.events)
+
+	without, err := cookiestore.NewManager(newStore(t), cookiestore.WithLogger(infoTo(&log)))
+	require.NoError(t, err)
+	require.Nil(t, without.Revocations())
+	without.Report(r, "proof refused", "the subject", refused)
+	require.Equal(t, 4, strings.Count(log.String(), "\n"))
 }

@@ -1,0 +1,188 @@
+// Package dbsc binds sessions to the device of the browser, so that a stolen cookie is
+// worth minutes: Device Bound Session Credentials, as Chrome has them. It is experimental:
+// the protocol still moves (https://w3c.github.io/webappsec-dbsc), and so may this package.
+//
+//	binder, err := dbsc.New(sessions, key) // sessions is a *cookiestore.Manager
+//	...
+//	handler := sessions.Handler(binder.Require(mux))
+//
+//	func login(w http.ResponseWriter, r *http.Request) {
+//		...
+//		session.CycleKey()
+//		session.Set("user", user)
+//		binder.Offer(w, r)
+//	}
+//
+// After a login, a browser that knows the protocol makes a key pair that does not leave
+// the device, where the hardware can see to that, and registers the public key. The
+// session is then bound: a request has to come with a second cookie, the bound cookie,
+// which lives for ten minutes, and which the browser gets anew only by signing with that
+// key. It does so by itself. Whoever copies the cookies has a session until the bound one
+// ends.
+//
+// Other browsers never register, and nothing changes for them: their sessions are not bound.
+//
+// # How it works
+//
+// Nothing is kept on the server. The session's dictionary says that it is bound, and to
+// what. What else the server needs to know, the browser has in signed form: who it is, with
+// the public key, in the session identifier of the protocol; what it has to sign in a
+// challenge, which is good for 30 seconds and for one use.
+//
+//	offer        the login answers with Secure-Session-Registration and a challenge, and the
+//	             session notes an offer
+//	register     the browser sends its public key and the challenge, signed; the offer is
+//	             withdrawn, the session notes the binding in its place, and the
+//	             bound cookie is set
+//	refresh      when that cookie is about to end, the browser asks for a challenge, signs
+//	             it, and gets another
+//
+// docs/dbsc.md says what that gives and what not.
+package dbsc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/cookiestore"
+)
+
+// Key is the dictionary key that says whether a session is bound, and to what. [State]
+// reads it.
+const Key = "_dbsc"
+
+const (
+	registerPath = "/dbsc/register"
+	refreshPath  = "/dbsc/refresh"
+
+	// cookieName is that of the bound cookie. No other host can set one.
+	cookieName = "__Host-dbsc"
+
+	// attributes are those of the bound cookie, of which the browser is told, too.
+	attributes = "Path=/; Secure; HttpOnly; SameSite=Lax"
+
+	// challengeLife is for how long a browser may use a challenge. It takes a second.
+	challengeLife = 30 * time.Second
+
+	// grace is for how long after the offer a session is good without the bound cookie:
+	// requests that were sent before the browser had it arrive later. It is longer than
+	// challengeLife, the last moment at which a session can become bound.
+	grace = time.Minute
+
+	// offerEnds is for how long the list of what has ended remembers an offer that was
+	// taken: no cookie lasts longer in a browser.
+	offerEnds = 400 * 24 * time.Hour
+)
+
+// A Binder binds the sessions of a [cookiestore.Manager] to browsers. It is safe for
+// concurrent use.
+type Binder struct {
+	sessions   *cookiestore.Manager
+	signer     *cookiestore.Signer
+	lifetime   time.Duration // of the bound cookie
+	origin     string
+	excluded   []string
+	fallbacks  [][]byte
+	reportOnly bool
+	unbound    UnboundHandler
+	used       memory
+}
+
+// An Option is an option of [New].
+type Option func(*Binder)
+
+// WithFallbackKeys accepts what was signed with these keys, newest first, as
+// [cookiestore.WithFallbackKeys] does. Without the key that it was bound under, a bound
+// session ends: the protocol lets nobody sign a session identifier anew. So keep a key for
+// as long as sessions last, from their login on. Default: none.
+func WithFallbackKeys(keys ...[]byte) Option {
+	return func(b *Binder) { b.fallbacks = append(b.fallbacks, keys...) }
+}
+
+// WithLifetime sets how long a bound cookie lasts, which is what a stolen one is worth.
+// Browsers refresh it from two minutes before its end, and sign about six times in nine
+// minutes, for all sessions of a site: less than five minutes is for tests. Default: ten
+// minutes.
+func WithLifetime(d time.Duration) Option {
+	return func(b *Binder) { b.lifetime = d.Truncate(time.Second) }
+}
+
+// WithOrigin sets the origin whose requests the browser is to hold back for a refresh,
+// such as https://www.example.org. It is needed behind a proxy that changes the Host
+// field. Default: https:// and the host of the request.
+func WithOrigin(origin string) Option { return func(b *Binder) { b.origin = origin } }
+
+// WithExcluded leaves out paths, and what is below them: there the browser doesn't
+// refresh, and [Binder.Require] doesn't look. Logout must be among them, or the browser
+// first refreshes what is about to end, and login, or who has lost the key can't log in
+// again; static files should be. Default: none.
+func WithExcluded(paths ...string) Option {
+	return func(b *Binder) { b.excluded = append(b.excluded, paths...) }
+}
+
+// An UnboundHandler answers a request of a bound session that has come without the bound
+// cookie: that of a thief, of a browser whose refresh has failed, or a click on another
+// site, for which browsers don't refresh. Next is the handler that the request was for.
+type UnboundHandler func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// WithUnbound sets what such requests get. Default: [Refuse].
+func WithUnbound(h UnboundHandler) Option { return func(b *Binder) { b.unbound = h } }
+
+// WithReportOnly lets such requests through, and only logs and counts them: to see
+// what would happen before it does. Default: off.
+func WithReportOnly() Option { return func(b *Binder) { b.reportOnly = true } }
+
+// New returns a Binder for the sessions of a manager. The key, of at least
+// [cookiestore.MinKeySize] random bytes, may be that of the store: what is derived from it
+// is of no use there. If the manager has [cookiestore.WithRevocations], they are
+// used to remember offers that were taken and challenges that were used, and copies of a
+// cookie from before the registration end with it; they should be.
+// Errors are about the key and the options.
+func New(sessions *cookiestore.Manager, key []byte, options ...Option) (*Binder, error) {
+	if sessions == nil {
+		return nil, errors.New("dbsc: the manager is nil")
+	}
+	b := &Binder{sessions: sessions, lifetime: 10 * time.Minute, unbound: Refuse}
+	for _, option := range options {
+		if option == nil {
+			return nil, errors.New("dbsc: an option is nil")
+		}
+		option(b)
+	}
+	origin, err := url.Parse(b.origin)
+	switch {
+	case err != nil || b.origin != "" && (origin.Scheme != "https" || origin.Host == "" || "https://"+origin.Host != b.origin):
+		return nil, fmt.Errorf("dbsc: the origin %q is not https:// and a host", b.origin)
+	case b.lifetime < time.Second:
+		return nil, errors.New("dbsc: the lifetime is under a second")
+	case b.unbound == nil:
+		return nil, errors.New("dbsc: the unbound handler is nil")
+	}
+	for _, path := range b.excluded {
+		if !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("dbsc: the excluded path %q does not begin with a slash", path)
+		}
+	}
+	b.signer, err = cookiestore.NewSigner(key, b.fallbacks...)
+	return b, err
+}
+
+// SetKeys replaces all keys, as [cookiestore.Signer.SetKeys] does.
+func (b *Binder) SetKeys(key []byte, fallbacks ...[]byte) error {
+	return b.signer.SetKeys(key, fallbacks...)
+}
+
+// Offer has the browser of the request register a key, if it can, and binds the session to
+// it then. Call it when somebody has logged in, before the first byte of the response. A
+// binding that the session had is replaced.
+func (b *Binder) Offer(w http.ResponseWriter, r *http.Request) {
+	now := b.sessions.Now()
+	s := state{offer: newID(), at: now.Unix()}
+	b.save(r, s)
+	challenge := b.newChallenge(s.offer, now)
+	w.Header().Add("Secure-Session-Registration", fmt.Sprintf(`(ES256);path="%s";challenge="%s"`, registerPath, challenge))
+}
