@@ -33,7 +33,7 @@ import (
 // is newer, Set replaces it. An error of Set or Modify also stops the session from being
 // saved until then, as one of the function [Modify] does; an error of Get does not.
 //
-// With an invalid Key or Version every call is an error, but Delete.
+// With an invalid Key or Version, Get, Set and Modify always fail.
 //
 // A Versioned is safe for concurrent use if its Upgrade is.
 type Versioned[T any] struct {
@@ -67,7 +67,8 @@ func (v Versioned[T]) Get(s *Session) (T, error) {
 }
 
 // Set stores the value, in the program's version. It need not be able to read what it
-// replaces. Of two requests that call Set at the same time, the later wins.
+// replaces. Of two requests that set it at the same time, the later wins with the whole T,
+// since requests are merged key by key.
 func (v Versioned[T]) Set(s *Session, value T) error {
 	text, err := v.encode(value)
 	return s.modify(v.Key, func(before string) (string, error) {
@@ -81,7 +82,6 @@ func (v Versioned[T]) Set(s *Session, value T) error {
 // Modify lets change alter the value, and stores it in the program's version. Without a
 // value it begins with the zero T. The rules for change are those of the function [Modify]:
 // it runs again if another request has stored the value meanwhile, where the store can tell.
-// Whatever else changes a value conflicts as a whole, since requests are merged key by key.
 func (v Versioned[T]) Modify(s *Session, change func(*T)) error {
 	return s.modify(v.Key, func(before string) (string, error) {
 		value, err := v.decode(before)
@@ -141,9 +141,9 @@ func (v Versioned[T]) split(stored string) (from int64, data string, err error) 
 	}
 	object, _ := jsonobject.Parse(stored) // what isn't an object has no members
 	number, _ := object.Find(versionMember)
-	from, err = strconv.ParseInt(number, 10, 64)
+	from, _ = strconv.ParseInt(number, 10, 64) // 0 if it isn't one, and the largest if it is too large
 	data, ok := object.Find(dataMember)
-	if err != nil || from < 1 || !ok || object.Len() > 2 {
+	if from < 1 || !ok || object.Len() > 2 {
 		return 0, stored, nil
 	}
 	if from > int64(v.Version) {
@@ -165,6 +165,7 @@ func (v Versioned[T]) check() error {
 	return nil
 }
 
+// fault returns the error about a value of that version.
 func (v Versioned[T]) fault(from int64, why string, cause error) error {
 	return &cookieError{class: usageError, cause: cause, detail: fmt.Sprintf(
 		"session key %q, version %d (the program's is %d): %s", v.Key, from, v.Version, why)}

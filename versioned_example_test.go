@@ -26,8 +26,8 @@ func upgradeVisit(from int, stored json.RawMessage) (Visit, error) {
 		return Visit{}, errors.New("there has been no such version")
 	}
 	var old struct {
-		User string
-		Cart []string
+		User string   `json:"user"`
+		Cart []string `json:"cart"`
 	}
 	if err := json.Unmarshal(stored, &old); err != nil {
 		return Visit{}, err

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/securecookie"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -54,6 +56,8 @@ func TestVersionedGet(t *testing.T) {
 			`cookiestore: session key "trip", version 4 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
 		{"a newer version that is larger than an int can be", `{"trip":{"data":{},"v":4294967299}}`, trip{},
 			`cookiestore: session key "trip", version 4294967299 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
+		{"a newer version that is too large for any int", `{"trip":{"data":{},"v":99999999999999999999}}`, trip{},
+			`cookiestore: session key "trip", version 9223372036854775807 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
 		{"another type", `{"trip":{"data":["secret"],"v":3}}`, trip{},
 			`cookiestore: session key "trip", version 3 (the program's is 3): it holds an array, where cookiestore_test.trip is wanted`, cookiestore.ErrType},
 		{"a field of another type", `{"trip":{"data":{"to":"Pune","bags":"secret"},"v":3}}`, trip{},
@@ -68,6 +72,9 @@ func TestVersionedGet(t *testing.T) {
 			} else {
 				require.EqualError(t, err, test.err)
 				require.ErrorIs(t, err, test.is)
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage(), "trying again doesn't help")
 			}
 			require.False(t, s.Modified(), "it was only read")
 			require.NoError(t, s.Err())
@@ -324,6 +331,30 @@ func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
 			_, err = saveOne(t.Context(), m, s)
 			require.ErrorIs(t, err, test.err)
 			require.Equal(t, test.want, store.rows["id:1"].Data)
+		})
+	}
+}
+
+func TestAHandlerMaySayThatAVersionIsNewer(t *testing.T) {
+	for name, change := range map[string]func(*cookiestore.Session) error{
+		"Set":    func(s *cookiestore.Session) error { return trips.Set(s, trip{}) },
+		"Modify": func(s *cookiestore.Session) error { return trips.Modify(s, func(*trip) {}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t))
+			newer := map[string]any{"data": "x", "v": 4}
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("trip", newer) })
+			resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				if errors.Is(change(s), cookiestore.ErrNewerVersion) {
+					http.Error(w, "Please come back in an hour.", http.StatusConflict)
+				}
+			})
+			require.Equal(t, http.StatusConflict, resp.StatusCode)
+			require.Equal(t, "Please come back in an hour.\n", v.body)
+			require.Equal(t, newer, v.value("trip"))
+			resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { _ = change(s) })
+			require.Equal(t, http.StatusInternalServerError, resp.StatusCode, "a failed save is not silent")
+			require.Equal(t, newer, v.value("trip"))
 		})
 	}
 }
