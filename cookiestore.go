@@ -19,7 +19,8 @@
 // A handler gets its [Session] from [FromContext]. It is loaded when it is first
 // used, and saved, if it was changed, just before the first byte of the response.
 // If it can't be saved, the visitor gets an error in place of the page: see
-// [Middleware]. Code without an http.Handler uses a [Manager].
+// [Middleware]. Code without an http.Handler uses a [Manager]. A [Versioned] keeps one
+// struct in place of many keys.
 //
 // # Options
 //

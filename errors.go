@@ -54,6 +54,10 @@ var (
 	// ErrType means that the value under a key is not of the type asked for.
 	ErrType = jsonobject.ErrType
 
+	// ErrNewerVersion means that a newer version of the program has stored the value
+	// under a key: see [Versioned].
+	ErrNewerVersion = errors.New("a newer version of the program has stored it")
+
 	// ErrCrossSite means that a request that another site has the browser make
 	// would begin a session: see [WithoutCrossSiteSessions].
 	ErrCrossSite = errors.New("cross-site request")

@@ -174,7 +174,7 @@ func keyError(key string, err error) error {
 // use the session, but not change this key, and must not depend on how often it
 // runs.
 func Modify[T any](s *Session, key string, change func(*T)) error {
-	altered := func(before string) (string, error) {
+	return s.modify(key, func(before string) (string, error) {
 		var v T
 		if before != "" {
 			var err error
@@ -184,7 +184,11 @@ func Modify[T any](s *Session, key string, change func(*T)) error {
 		}
 		change(&v)
 		return encode(key, v)
-	}
+	})
+}
+
+// modify puts what altered makes of the JSON under key, or of "", in its place.
+func (s *Session) modify(key string, altered func(before string) (string, error)) error {
 	for range maxRaces {
 		before, err := s.lookup(key)
 		if err != nil && !errors.Is(err, ErrNoKey) {
@@ -198,7 +202,7 @@ func Modify[T any](s *Session, key string, change func(*T)) error {
 	return keyError(key, errors.New("other goroutines keep changing the value while Modify changes it"))
 }
 
-// maxRaces is how often Modify begins anew.
+// maxRaces is how often modify begins anew.
 const maxRaces = 1000
 
 // replace puts after, or the reason why there is none, in the place of before,

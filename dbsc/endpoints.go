@@ -144,7 +144,7 @@ func (b *Binder) challenge(w http.ResponseWriter, own binding) {
 	w.WriteHeader(http.StatusForbidden)
 }
 
-// end tells the browser that a binding is over, since its session is. A request that other
+// end tells the browser that a binding has ended, since its session has. A request that other
 // sites have caused comes without the session, and says nothing about it.
 func (b *Binder) end(w http.ResponseWriter, r *http.Request, own binding) {
 	switch r.Header.Get("Sec-Fetch-Site") {

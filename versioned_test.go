@@ -1,0 +1,360 @@
+package cookiestore_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/stretchr/testify/require"
+
+	"example.com/cookiestore"
+)
+
+type trip struct {
+	To   string   `json:"to"`
+	Bags []string `json:"bags,omitempty"`
+}
+
+var errUpgrade = errors.New(`"secret" is not a trip`)
+
+// trips knows versions 0, where a trip was a string, and 2, where it had one bag.
+var trips = cookiestore.Versioned[trip]{Key: "trip", Version: 3, Upgrade: func(from int, stored json.RawMessage) (trip, error) {
+	switch from {
+	case 0:
+		var to string
+		err := json.Unmarshal(stored, &to)
+		return trip{To: to}, err
+	case 2:
+		var old struct{ To, Bag string }
+		err := json.Unmarshal(stored, &old)
+		return trip{old.To, []string{old.Bag}}, err
+	}
+	return trip{To: "secret"}, errUpgrade
+}}
+
+func TestVersionedGet(t *testing.T) {
+	for _, test := range []struct {
+		name, data string
+		want       trip
+		err        string
+		is         error
+	}{
+		{"none is the zero value", `{"z":1}`, trip{}, "", nil},
+		{"this version", `{"trip":{"data":{"to":"Pune","bags":["red"]},"v":3}}`, trip{"Pune", []string{"red"}}, "", nil},
+		{"in another order, with blanks", "{\"trip\": { \"v\" : 3 ,\n \"data\" : {\"to\":\"Pune\"} } }", trip{To: "Pune"}, "", nil},
+		{"an older version", `{"trip":{"data":{"to":"Pune","bag":"red"},"v":2}}`, trip{"Pune", []string{"red"}}, "", nil},
+		{"a value without a version", `{"trip":"Pune"}`, trip{To: "Pune"}, "", nil},
+		{"an older version that can't be upgraded", `{"trip":{"data":"secret","v":1}}`, trip{},
+			`cookiestore: session key "trip", version 1 (the program's is 3): the upgrade failed`, errUpgrade},
+		{"a newer version", `{"trip":{"data":{"to":"secret"},"v":4}}`, trip{},
+			`cookiestore: session key "trip", version 4 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
+		{"a newer version that is larger than an int can be", `{"trip":{"data":{},"v":4294967299}}`, trip{},
+			`cookiestore: session key "trip", version 4294967299 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
+		{"a newer version that is too large for any int", `{"trip":{"data":{},"v":99999999999999999999}}`, trip{},
+			`cookiestore: session key "trip", version 9223372036854775807 (the program's is 3): a newer version of the program has stored it`, cookiestore.ErrNewerVersion},
+		{"another type", `{"trip":{"data":["secret"],"v":3}}`, trip{},
+			`cookiestore: session key "trip", version 3 (the program's is 3): it holds an array, where cookiestore_test.trip is wanted`, cookiestore.ErrType},
+		{"a field of another type", `{"trip":{"data":{"to":"Pune","bags":"secret"},"v":3}}`, trip{},
+			`cookiestore: session key "trip", version 3 (the program's is 3): its field bags holds a string, where []string is wanted`, cookiestore.ErrType},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := loadSession(t, test.data)
+			got, err := trips.Get(s)
+			require.Equal(t, test.want, got)
+			if test.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, test.err)
+				require.ErrorIs(t, err, test.is)
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage(), "trying again doesn't help")
+			}
+			require.False(t, s.Modified(), "it was only read")
+			require.NoError(t, s.Err())
+			requireJSON(t, test.data, s)
+		})
+	}
+}
+
+func TestWhatHasAVersion(t *testing.T) {
+	for data, want := range map[string]int{
+		`{"v":1,"data":7}`:       1,
+		`{"data":null,"v":2}`:    2,
+		`{"data":7}`:             0,
+		`{"v":1}`:                0,
+		`{}`:                     0,
+		`[1,7]`:                  0,
+		`null`:                   0,
+		`{"v":1,"data":7,"w":1}`: 0,
+		`{"v":0,"data":7}`:       0,
+		`{"v":-1,"data":7}`:      0,
+		`{"v":1.0,"data":7}`:     0,
+		`{"v":"1","data":7}`:     0,
+		`{"v":{},"data":7}`:      0,
+	} {
+		t.Run(data, func(t *testing.T) {
+			calls := 0
+			numbers := cookiestore.Versioned[int]{Key: "n", Version: 3, Upgrade: func(from int, stored json.RawMessage) (int, error) {
+				calls++
+				require.Equal(t, want, from)
+				if from == 0 {
+					require.Equal(t, data, string(stored), "all of it")
+				}
+				return 7, nil
+			}}
+			got, err := numbers.Get(loadSession(t, `{"n":`+data+`}`))
+			require.NoError(t, err)
+			require.Equal(t, 7, got)
+			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+func TestVersionedModify(t *testing.T) {
+	pack := func(trip *trip) { trip.Bags = append(trip.Bags, "blue") }
+	for _, test := range []struct{ name, data, want string }{
+		{"none begins with the zero value", `{"z":1}`, `{"z":1,"trip":{"data":{"to":"","bags":["blue"]},"v":3}}`},
+		{"this version", `{"trip":{"data":{"to":"Pune"},"v":3},"z":1}`, `{"trip":{"data":{"to":"Pune","bags":["blue"]},"v":3},"z":1}`},
+		{"an older version is stored in this one", `{"trip":{"v":2,"data":{"to":"Pune","bag":"red"}}}`, `{"trip":{"data":{"to":"Pune","bags":["red","blue"]},"v":3}}`},
+		{"a value without a version, too", `{"trip":"Pune"}`, `{"trip":{"data":{"to":"Pune","bags":["blue"]},"v":3}}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := loadSession(t, test.data)
+			require.NoError(t, trips.Modify(s, pack))
+			require.True(t, s.Modified())
+			requireJSON(t, test.want, s)
+		})
+	}
+}
+
+// What can't be read stays in the visitor's cookie, whatever else a handler changes.
+func TestVersionedKeepsWhatItCannotRead(t *testing.T) {
+	for _, test := range []struct {
+		name, value string
+		is          error
+	}{
+		{"a newer version", `{"v":4 , "data":{"to":1e2}}`, cookiestore.ErrNewerVersion},
+		{"another type", `{"v":3 , "data":[1.0]}`, cookiestore.ErrType},
+		{"a failed upgrade", `{"v":1 , "data":[1.0]}`, errUpgrade},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := newStore(t)
+			m, err := cookiestore.NewManager(store, quiet)
+			require.NoError(t, err)
+			cookie := begin(t, store, time.Now(), `{"trip":`+test.value+`}`)
+			load := func() *cookiestore.Session {
+				s, err := m.Load(t.Context(), cookie)
+				require.NoError(t, err)
+				return s
+			}
+			s := load()
+			_, err = trips.Get(s)
+			require.ErrorIs(t, err, test.is)
+			c, err := saveOne(t.Context(), m, s)
+			require.NoError(t, err)
+			require.Nil(t, c, "reading sets no cookie")
+
+			s = load()
+			s.Set("z", 1)
+			c, err = saveOne(t.Context(), m, s)
+			require.NoError(t, err)
+			cookie = c.Name + "=" + c.Value
+			requireJSON(t, `{"trip":`+test.value+`,"z":1}`, load())
+
+			s = load()
+			s.Set("z", 2)
+			require.ErrorIs(t, trips.Modify(s, func(*trip) { t.Error("must not be called") }), test.is)
+			require.ErrorIs(t, s.Err(), test.is)
+			c, err = saveOne(t.Context(), m, s)
+			require.ErrorIs(t, err, test.is)
+			require.Nil(t, c)
+
+			trips.Delete(s)
+			require.NoError(t, s.Err())
+			requireJSON(t, `{"z":2}`, s)
+			require.NoError(t, trips.Set(s, trip{To: "Goa"}))
+			requireJSON(t, `{"z":2,"trip":{"data":{"to":"Goa"},"v":3}}`, s)
+		})
+	}
+}
+
+func TestVersionedSet(t *testing.T) {
+	const stored = `{"trip":{"data":{"to":"Goa"},"v":3}}`
+	for name, data := range map[string]string{
+		"none":             `{}`,
+		"this version":     `{"trip":{"v":3,"data":{"to":"Pune"}}}`,
+		"another type":     `{"trip":{"v":3,"data":[]}}`,
+		"a failed upgrade": `{"trip":{"v":1,"data":{}}}`,
+		"no version":       `{"trip":["Pune"]}`,
+	} {
+		t.Run("replaces "+name, func(t *testing.T) {
+			s := loadSession(t, data)
+			require.NoError(t, trips.Set(s, trip{To: "Goa"}))
+			requireJSON(t, stored, s)
+		})
+	}
+	t.Run("makes good what Modify could not read", func(t *testing.T) {
+		s := loadSession(t, `{"trip":{"v":3,"data":[]}}`)
+		require.Error(t, trips.Modify(s, func(*trip) {}))
+		require.NoError(t, trips.Set(s, trip{To: "Goa"}))
+		require.NoError(t, s.Err())
+	})
+	t.Run("does not replace a newer version", func(t *testing.T) {
+		s := loadSession(t, `{"trip":{"v":4,"data":{}}}`)
+		require.ErrorIs(t, trips.Set(s, trip{To: "Goa"}), cookiestore.ErrNewerVersion)
+		require.ErrorIs(t, s.Err(), cookiestore.ErrNewerVersion)
+		requireJSON(t, `{"trip":{"v":4,"data":{}}}`, s)
+	})
+	t.Run("refuses what JSON can't hold, and leaves what was there", func(t *testing.T) {
+		heights := cookiestore.Versioned[float64]{Key: "height", Version: 1}
+		s := loadSession(t, `{"height":{"data":1.5,"v":1}}`)
+		require.EqualError(t, heights.Set(s, math.NaN()), `cookiestore: session key "height" can't be set: JSON has no infinity and no NaN`)
+		require.Error(t, s.Err())
+		require.Error(t, heights.Modify(s, func(f *float64) { *f = math.Inf(1) }))
+		requireJSON(t, `{"height":{"data":1.5,"v":1}}`, s)
+	})
+	t.Run("numbers in maps stay what they are", func(t *testing.T) {
+		maps := cookiestore.Versioned[map[string]any]{Key: "m", Version: 1}
+		s := loadSession(t, `{"m":{"data":{"big":9007199254740993,"one":1.0},"v":1}}`)
+		m, err := maps.Get(s)
+		require.NoError(t, err)
+		require.NoError(t, maps.Set(s, m))
+		requireJSON(t, `{"m":{"data":{"big":9007199254740993,"one":1.0},"v":1}}`, s)
+	})
+	t.Run("what it takes can be read again, however deep", func(t *testing.T) {
+		deep := cookiestore.Versioned[any]{Key: "deep", Version: 1}
+		accepted := 0
+		for depth := range 1100 {
+			var s cookiestore.Session
+			if deep.Set(&s, json.RawMessage(strings.Repeat("[", depth+1)+strings.Repeat("]", depth+1))) == nil {
+				accepted = depth + 1
+			}
+		}
+		text := strings.Repeat("[", accepted) + strings.Repeat("]", accepted)
+		_, err := deep.Get(loadSession(t, `{"deep":{"data":`+text+`,"v":1}}`))
+		require.NoError(t, err)
+	})
+}
+
+func TestVersionedWithoutUpgrade(t *testing.T) {
+	v := cookiestore.Versioned[trip]{Key: "trip", Version: 3}
+	s := loadSession(t, `{"trip":{"v":2,"data":{"to":"secret"}}}`)
+	_, err := v.Get(s)
+	require.EqualError(t, err, `cookiestore: session key "trip", version 2 (the program's is 3): there is no Upgrade`)
+	require.Error(t, v.Modify(s, func(*trip) { t.Error("must not be called") }))
+	_, err = v.Get(loadSession(t, `{"trip":"secret"}`))
+	require.EqualError(t, err, `cookiestore: session key "trip", version 0 (the program's is 3): there is no Upgrade`)
+}
+
+func TestVersionedDeclarations(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		key     string
+		version int
+		err     string
+	}{
+		{"without a key", "", 1, `cookiestore: cookiestore.Versioned[int] has no Key`},
+		{"with a key of this package's", cookiestore.ExpiryKey, 1, `cookiestore: cookiestore.Versioned[int] has Key "_session_expiry": keys that begin with an underscore are reserved`},
+		{"with a key of Django's", "_auth_user_id", 1, `cookiestore: cookiestore.Versioned[int] has Key "_auth_user_id": keys that begin with an underscore are reserved`},
+		{"without a version", "n", 0, `cookiestore: cookiestore.Versioned[int] with Key "n" has Version 0: it must be at least 1`},
+		{"with a key that is not UTF-8", "\xff", 1, `cookiestore: session key "\xff" is not UTF-8`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := cookiestore.Versioned[int]{Key: test.key, Version: test.version}
+			var s cookiestore.Session
+			if test.key != "\xff" { // under which there is nothing
+				_, err := v.Get(&s)
+				require.EqualError(t, err, test.err)
+				require.NoError(t, s.Err())
+			}
+			require.EqualError(t, v.Set(&s, 1), test.err)
+			require.EqualError(t, s.Err(), test.err)
+			var other cookiestore.Session
+			require.EqualError(t, v.Modify(&other, func(*int) {}), test.err)
+			require.EqualError(t, other.Err(), test.err)
+			require.True(t, s.IsEmpty())
+		})
+	}
+	t.Run("an underscore elsewhere is fine", func(t *testing.T) {
+		require.NoError(t, cookiestore.Versioned[int]{Key: "a_b", Version: 1}.Set(new(cookiestore.Session), 1))
+	})
+}
+
+func TestVersionedOfAFailedSession(t *testing.T) {
+	m, err := cookiestore.NewManager(&failingStore{load: errDown}, cookiestore.WithLogger(logTo(io.Discard)))
+	require.NoError(t, err)
+	s, err := m.Load(t.Context(), "sessionid=x")
+	require.ErrorIs(t, err, errDown)
+	_, err = trips.Get(s)
+	require.ErrorIs(t, err, errDown)
+	require.ErrorIs(t, trips.Set(s, trip{}), errDown)
+	require.ErrorIs(t, trips.Modify(s, func(*trip) {}), errDown)
+}
+
+func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
+	const red = `{"trip":{"data":{"to":"Pune","bags":["red"]},"v":3}}`
+	pack := func(s *cookiestore.Session) error {
+		return trips.Modify(s, func(trip *trip) { trip.Bags = append(trip.Bags, "blue") })
+	}
+	set := func(s *cookiestore.Session) error { return trips.Set(s, trip{To: "Goa"}) }
+	for _, test := range []struct {
+		name, other string // what the other request has stored meanwhile
+		do          func(*cookiestore.Session) error
+		want        string
+		err         error
+	}{
+		{"Modify is made again", red, pack, `{"trip":{"data":{"to":"Pune","bags":["red","blue"]},"v":3}}`, nil},
+		{"also on an older version", `{"trip":"Agra"}`, pack, `{"trip":{"data":{"to":"Agra","bags":["blue"]},"v":3}}`, nil},
+		{"Modify does not replace a newer version", `{"trip":{"data":7,"v":4}}`, pack, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+		{"of two Sets the later wins", red, set, `{"trip":{"data":{"to":"Goa"},"v":3}}`, nil},
+		{"Set does not replace a newer version", `{"trip":{"data":7,"v":4}}`, set, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := newRows()
+			m, err := cookiestore.NewManager(store, quiet)
+			require.NoError(t, err)
+			cookie := begin(t, store, time.Now(), `{"trip":{"data":{"to":"Pune"},"v":3}}`)
+			s, err := m.Load(t.Context(), cookie)
+			require.NoError(t, err)
+			require.NoError(t, test.do(s))
+
+			row := store.rows["id:1"]
+			row.Data, row.Version = test.other, "newer"
+			store.rows["id:1"] = row
+			_, err = saveOne(t.Context(), m, s)
+			require.ErrorIs(t, err, test.err)
+			require.Equal(t, test.want, store.rows["id:1"].Data)
+		})
+	}
+}
+
+func TestAHandlerMaySayThatAVersionIsNewer(t *testing.T) {
+	for name, change := range map[string]func(*cookiestore.Session) error{
+		"Set":    func(s *cookiestore.Session) error { return trips.Set(s, trip{}) },
+		"Modify": func(s *cookiestore.Session) error { return trips.Modify(s, func(*trip) {}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t))
+			newer := map[string]any{"data": "x", "v": 4}
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("trip", newer) })
+			resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				if errors.Is(change(s), cookiestore.ErrNewerVersion) {
+					http.Error(w, "Please come back in an hour.", http.StatusConflict)
+				}
+			})
+			require.Equal(t, http.StatusConflict, resp.StatusCode)
+			require.Equal(t, "Please come back in an hour.\n", v.body)
+			require.Equal(t, newer, v.value("trip"))
+			resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { _ = change(s) })
+			require.Equal(t, http.StatusInternalServerError, resp.StatusCode, "a failed save is not silent")
+			require.Equal(t, newer, v.value("trip"))
+		})
+	}
+}
