@@ -767,7 +767,7 @@ func TestRevocationsThatAreDown(t *testing.T) {
 	})
 }
 
-// A store that is down is no reason to forget a key.
+// A store that is down gives no reason to forget a key.
 func TestAStoreThatIsDown(t *testing.T) {
 	store := newRecords()
 	s := newSite(t, store, false)
