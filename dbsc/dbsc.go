@@ -155,7 +155,7 @@ func New(sessions *cookiestore.Manager, key []byte, options ...Option) (*Binder,
 	}
 	origin, err := url.Parse(b.origin)
 	switch {
-	case err != nil || b.origin != "" && (origin.Scheme != "https" || origin.Host == "" || "https://"+origin.Host != b.origin):
+	case err != nil || b.origin != "" && (origin.Host == "" || "https://"+origin.Host != b.origin):
 		return nil, fmt.Errorf("dbsc: the origin %q is not https:// and a host", b.origin)
 	case b.lifetime < time.Second:
 		return nil, errors.New("dbsc: the lifetime is under a second")

@@ -46,7 +46,8 @@ type site struct {
 // brokenRevocations can be made to fail.
 type brokenRevocations struct {
 	cookiestore.Revocations
-	down bool
+	down  bool
+	until map[string]time.Time // of what was ended for this package
 }
 
 var errDown = errors.New("the list is down")
@@ -62,6 +63,7 @@ func (r *brokenRevocations) Revoke(ctx context.Context, id string, until time.Ti
 	if r.down && strings.HasPrefix(id, "dbsc.") {
 		return errDown
 	}
+	r.until[id] = until
 	return r.Revocations.Revoke(ctx, id, until)
 }
 
@@ -77,7 +79,7 @@ func newSite(t *testing.T, store cookiestore.Store, revoking bool, options ...db
 		}),
 	}
 	if revoking {
-		s.revocations = &brokenRevocations{Revocations: cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.clock.Now))}
+		s.revocations = &brokenRevocations{Revocations: cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.clock.Now)), until: map[string]time.Time{}}
 		all = append(all, cookiestore.WithRevocations(s.revocations, "user"))
 	}
 	var err error
@@ -428,6 +430,7 @@ func TestForgeries(t *testing.T) {
 		{"extensions", header(func(h object) { h["crit"] = []string{"b64"}; h["b64"] = false }), "crit names"},
 		{"no key", header(func(h object) { delete(h, "jwk") }), "jwk is missing"},
 		{"a key that isn't an object", header(func(h object) { h["jwk"] = "x" }), "jwk is not a JSON object"},
+		{"an RSA key with a point", header(func(h object) { j := h["jwk"].(object); j["kty"] = "RSA" }), "not a key on P-256"},
 		{"an RSA key", header(func(h object) { h["jwk"] = object{"kty": "RSA", "n": "AQAB", "e": "AQAB"} }), "not a key on P-256"},
 		{"another curve", header(func(h object) { j := h["jwk"].(object); j["crv"] = "P-384" }), "not a key on P-256"},
 		{"a point off the curve", point(ones, ones), "not a point of P-256"},
@@ -645,6 +648,7 @@ func TestUnboundRequests(t *testing.T) {
 		{"a handler of one's own", []dbsc.Option{dbsc.WithUnbound(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			http.Error(w, "go away", http.StatusTeapot)
 		})}, "GET", "/account", nil, 418, "go away"},
+		{"another lifetime has ended", []dbsc.Option{dbsc.WithLifetime(10*time.Minute - 1)}, "GET", "/account", nil, 401, ""},
 		{"another lifetime", []dbsc.Option{dbsc.WithLifetime(10*time.Minute + 1500*time.Millisecond)}, "GET", "/account", nil, 200, "ann"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -767,6 +771,69 @@ func TestRevocationsThatAreDown(t *testing.T) {
 	})
 }
 
+// What is remembered lasts as long as it may be of use, and no longer.
+func TestWhatRevocationsAreTold(t *testing.T) {
+	s := newSite(t, newStore(t), true)
+	b := newBrowser(s)
+	start := s.clock.Now().Truncate(time.Second)
+	b.login()
+	offer, _, _ := strings.Cut(cookiestore.Get(sessionOf(b), dbsc.Key, ""), ".")
+	require.Equal(t, start.Add(400*24*time.Hour), s.revocations.until["dbsc."+offer])
+	delete(s.revocations.until, "dbsc."+offer)
+	for id, until := range s.revocations.until {
+		if strings.HasPrefix(id, "dbsc.") {
+			require.Equal(t, start.Add(30*time.Second).UTC(), until.UTC(), "the challenge")
+			delete(s.revocations.until, id)
+		}
+	}
+	b.end()
+	b.refresh("")
+	require.Empty(t, s.revocations.until, "the session itself isn't ended, and a challenge costs nothing")
+	require.NoError(t, s.revocations.RevokeAll(t.Context(), start.Add(-time.Hour), time.Time{}))
+	require.Equal(t, http.StatusOK, b.refresh(b.proof(false)).Code)
+	require.Len(t, s.revocations.until, 1)
+	for id := range s.revocations.until {
+		require.True(t, strings.HasPrefix(id, "dbsc."), id)
+	}
+}
+
+// sessionOf returns the browser's session.
+func sessionOf(b *browser) *cookiestore.Session {
+	session, err := b.sessions.Load(b.Context(), "sessionid="+b.cookies["sessionid"])
+	require.NoError(b, err)
+	return session
+}
+
+// The log has a line for each session and cause.
+func TestTheLogIsBounded(t *testing.T) {
+	s := newSite(t, newStore(t), true)
+	first, second := newBrowser(s), newBrowser(s)
+	first.login()
+	second.login()
+	s.clock.Advance(time.Hour)
+	for range 3 {
+		first.get("/account")
+		second.get("/account")
+	}
+	require.Equal(t, 2, strings.Count(s.log.String(), "reason=unbound"))
+	require.Len(t, s.refused, 6)
+	for _, identifier := range []string{"a:b:c", "a:b:d", "a:b:c"} {
+		first.identifier = identifier
+		first.refresh("")
+	}
+	require.Equal(t, 2, strings.Count(s.log.String(), `msg="refresh refused"`))
+	newBrowser(s).register("")
+	require.Contains(t, s.log.String(), `msg="registration refused"`)
+}
+
+// A challenge is good to the last second.
+func TestTheLifeOfAChallenge(t *testing.T) {
+	b := newBrowser(newSite(t, newStore(t), true))
+	b.send("GET", "/login", nil)
+	b.clock.Advance(30 * time.Second)
+	require.Equal(t, http.StatusOK, b.register(b.proof(true)).Code)
+}
+
 // A store that is down gives no reason to forget a key.
 func TestAStoreThatIsDown(t *testing.T) {
 	store := newRecords()
@@ -788,6 +855,7 @@ func TestEndpoints(t *testing.T) {
 	for _, path := range []string{"/dbsc/register", "/dbsc/refresh"} {
 		w := b.send("GET", path, nil)
 		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		require.Equal(t, "Browsers POST here.\n", w.Body.String())
 		require.Equal(t, "POST", w.Header().Get("Allow"))
 		require.Equal(t, http.StatusBadRequest, b.send("POST", path, nil).Code)
 	}
@@ -796,7 +864,11 @@ func TestEndpoints(t *testing.T) {
 	s.sessions.Handler(s.binder).ServeHTTP(w, httptest.NewRequest("POST", "/dbsc/other", nil))
 	require.Equal(t, http.StatusNotFound, w.Code)
 
-	t.Run("an identifier that is too long isn't looked at", func(t *testing.T) {
+	t.Run("an identifier of 512 bytes is looked at, and none that is longer", func(t *testing.T) {
+		b.identifier = strings.Repeat("x", 512)
+		require.Equal(t, http.StatusBadRequest, b.refresh("").Code)
+		require.Contains(t, s.log.String(), "no signature")
+		require.NotContains(t, s.log.String(), "identifier is too long")
 		b.identifier = strings.Repeat("x", 513)
 		require.Equal(t, http.StatusBadRequest, b.refresh("").Code)
 		require.Contains(t, s.log.String(), "identifier is too long")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"example.com/cookiestore"
 )
@@ -21,6 +22,7 @@ import (
 func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
+	case cookiestore.FromContext(r.Context()).Err() != nil: // the middleware answers
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "Browsers POST here.", http.StatusMethodNotAllowed)
@@ -35,30 +37,33 @@ func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // register binds the session to the key that the browser has made.
 func (b *Binder) register(w http.ResponseWriter, r *http.Request) {
-	session := cookiestore.FromContext(r.Context())
-	if session.Err() != nil {
-		return // the middleware answers
-	}
-	s, err := stateOf(session)
-	if err == nil && (s.offer == "" || s.bound != "") {
-		err = errors.New("nothing was offered to the session, or it is bound")
-	}
-	var key *ecdsa.PublicKey
-	if err == nil {
-		key, err = b.prove(r, nil, s.offer)
-	}
-	if err == nil {
-		err = b.withdraw(r, s.offer)
-	}
+	s, key, err := b.accept(r)
 	if err != nil {
-		b.report(r, "registration refused", err)
-		fail(w, err, http.StatusBadRequest)
+		b.refuse(w, r, "registration refused", err, http.StatusBadRequest)
 		return
 	}
 	own := b.newBinding(s.offer, key)
 	s.bound = own.id
 	b.save(r, s)
 	b.answer(w, r, own)
+}
+
+// accept checks a registration, and withdraws the offer.
+func (b *Binder) accept(r *http.Request) (state, *ecdsa.PublicKey, error) {
+	s, err := stateOf(cookiestore.FromContext(r.Context()))
+	switch {
+	case err != nil:
+		return s, nil, err
+	case s.offer == "":
+		return s, nil, errors.New("nothing was offered to the session")
+	case s.bound != "":
+		return s, nil, errors.New("the session is bound already")
+	}
+	key, err := b.prove(r, nil, s.offer)
+	if err != nil {
+		return s, nil, err
+	}
+	return s, key, b.withdraw(r, s.offer)
 }
 
 // withdraw ends an offer: a session that has no more than that, a copy from before, has
@@ -76,46 +81,41 @@ func (b *Binder) withdraw(r *http.Request, offer string) error {
 
 // refresh gives the browser another bound cookie, if it has the key.
 func (b *Binder) refresh(w http.ResponseWriter, r *http.Request) {
-	session := cookiestore.FromContext(r.Context())
-	if session.Err() != nil {
-		return // the middleware answers
-	}
-	s, err := stateOf(session)
+	s, err := stateOf(cookiestore.FromContext(r.Context()))
 	if err != nil {
-		b.report(r, "refresh refused", err)
-		fail(w, err, http.StatusBadRequest)
+		b.refuse(w, r, "refresh refused", err, http.StatusBadRequest)
 		return
 	}
 	own, err := b.parseIdentifier(unquoted(r.Header.Get("Sec-Secure-Session-Id")))
 	switch {
 	case err != nil:
-		b.report(r, "refresh refused", err)
 		// A server may lack the key for a moment, in a roll-out. Only the session that needs
 		// the identifier knows that it is the browser's.
 		status := http.StatusBadRequest
 		if _, _, ok := b.boundBy(r, s, b.sessions.Now()); s.bound != "" && !ok {
 			status = http.StatusServiceUnavailable
 		}
-		fail(w, err, status)
-		return
+		b.refuse(w, r, "refresh refused", err, status)
 	case !s.isOf(own.id, own.offer):
 		b.end(w, r, own)
-		return
-	}
-	if r.Header.Get("Secure-Session-Response") == "" {
+	case r.Header.Get("Secure-Session-Response") == "":
 		b.challenge(w, own)
-		return
+	default:
+		b.renew(w, r, own)
 	}
-	if _, err = b.prove(r, own.key, own.id); err != nil {
+}
+
+// renew checks the proof of a refresh.
+func (b *Binder) renew(w http.ResponseWriter, r *http.Request, own binding) {
+	switch _, err := b.prove(r, own.key, own.id); {
+	case err == nil:
+		b.answer(w, r, own)
+	case errors.As(err, new(*unavailable)):
+		b.refuse(w, r, "refresh refused", err, http.StatusServiceUnavailable)
+	default:
 		b.report(r, "refresh refused", err)
-		if down := new(unavailable); errors.As(err, &down) {
-			fail(w, err, http.StatusServiceUnavailable)
-			return
-		}
 		b.challenge(w, own)
-		return
 	}
-	b.answer(w, r, own)
 }
 
 // prove checks the proof of a request: that the key, or without one that in the proof, has
@@ -159,7 +159,7 @@ func (b *Binder) end(w http.ResponseWriter, r *http.Request, own binding) {
 func (b *Binder) answer(w http.ResponseWriter, r *http.Request, own binding) {
 	origin, err := url.Parse(cmp.Or(b.origin, "https://"+r.Host))
 	if err != nil {
-		fail(w, err, http.StatusServiceUnavailable)
+		http.Error(w, "The Host field is not one.", http.StatusServiceUnavailable)
 		return
 	}
 	rules := []map[string]string{} // and not null
@@ -182,8 +182,10 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v) // fails if the browser has gone, or the session can't be saved
 }
 
-func fail(w http.ResponseWriter, err error, status int) {
-	if down := new(unavailable); errors.As(err, &down) {
+// refuse answers with a status, or with 503 if it is not the request's fault.
+func (b *Binder) refuse(w http.ResponseWriter, r *http.Request, what string, err error, status int) {
+	b.report(r, what, err)
+	if errors.As(err, new(*unavailable)) {
 		status = http.StatusServiceUnavailable
 	}
 	http.Error(w, http.StatusText(status), status)
@@ -191,8 +193,5 @@ func fail(w http.ResponseWriter, err error, status int) {
 
 // unquoted returns what a structured field's string holds: ours have nothing to escape.
 func unquoted(field string) string {
-	if n := len(field); n >= 2 && field[0] == '"' && field[n-1] == '"' {
-		return field[1 : n-1]
-	}
-	return field
+	return strings.TrimSuffix(strings.TrimPrefix(field, `"`), `"`)
 }

@@ -27,13 +27,15 @@ func (b *Binder) Require(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		b.report(r, "unbound request of a bound session", err)
-		switch down := new(unavailable); {
-		case errors.As(err, &down):
-			fail(w, err, http.StatusServiceUnavailable)
-		case b.reportOnly:
+		const what = "unbound request of a bound session"
+		if errors.As(err, new(*unavailable)) {
+			b.refuse(w, r, what, err, http.StatusServiceUnavailable)
+			return
+		}
+		b.report(r, what, err)
+		if b.reportOnly {
 			next.ServeHTTP(w, r)
-		default:
+		} else {
 			b.unbound(w, r, next)
 		}
 	})
@@ -59,7 +61,7 @@ var (
 func (b *Binder) check(r *http.Request) error {
 	session := cookiestore.FromContext(r.Context())
 	s, err := stateOf(session)
-	if err != nil || s.offer == "" {
+	if err != nil {
 		return err
 	}
 	now := b.sessions.Now()
@@ -70,14 +72,13 @@ func (b *Binder) check(r *http.Request) error {
 		}
 		return nil
 	}
+	shared := b.sessions.Revocations()
 	switch {
-	case now.Before(time.Unix(s.at, 0).Add(grace)):
+	case s.offer == "" || now.Before(time.Unix(s.at, 0).Add(grace)):
 		return nil
 	case s.bound != "":
 		return errUnbound
-	}
-	shared := b.sessions.Revocations()
-	if shared == nil {
+	case shared == nil:
 		return nil
 	}
 	switch withdrawn, err := shared.Revoked(r.Context(), cookiestore.Identity{ID: "dbsc." + s.offer, StartedAt: now}); {

@@ -107,17 +107,11 @@ func (b *Binder) parseIdentifier(text string) (own binding, err error) {
 	if err != nil {
 		return own, err
 	}
-	parts := strings.Split(signed.Payload, ".")
-	if len(parts) != 3 {
-		return own, errors.New("the session identifier is malformed")
-	}
-	point, err := decode(parts[2])
-	if err != nil {
-		return own, err
-	}
-	own.id, own.offer, own.identifier = parts[0], parts[1], text
-	own.key, err = parseKey(point)
-	return own, err
+	id, rest, _ := strings.Cut(signed.Payload, ".")
+	offer, encoded, _ := strings.Cut(rest, ".")
+	point, _ := decode(encoded) // that is signed, and no other point is one
+	key, err := parseKey(point)
+	return binding{id, offer, key, text}, err
 }
 
 // setBoundCookie has the response set the bound cookie of a binding.
