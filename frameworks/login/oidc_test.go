@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -36,7 +37,7 @@ func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	w.browser = newBrowser(t, n, now)
 	w.provider = &idp.Provider{
 		Issuer: "https://idp.test", ClientID: "shop", ClientSecret: "secret", RedirectURL: shop + "/login/callback",
-		Subject: "248289761001", Algorithm: jose.RS256, Lifetime: time.Hour, Now: now,
+		Subject: "248289761001", Algorithm: jose.RS256, Lifetime: time.Hour, Asks: true, Now: now,
 	}
 	n.serve(t, "idp.test", w.provider)
 	config := login.Config{
@@ -56,7 +57,11 @@ func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	site, err := login.New(t.Context(), config)
 	require.NoError(t, err)
 	n.serve(t, "shop.test", site)
-	n.serve(t, "evil.test", http.NotFoundHandler())
+	n.serve(t, "evil.test", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to := r.FormValue("to"); to != "" {
+			fmt.Fprintf(w, `<!DOCTYPE html><meta http-equiv="refresh" content="0; url=%s">`, to)
+		}
+	}))
 	return w
 }
 
@@ -71,13 +76,13 @@ var flows = []struct {
 	path []string // that the browser goes through
 }{
 	{"a Lax session and a redirect", with(http.SameSiteLaxMode, false),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/account"}},
+		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/account"}},
 	{"a Strict session and a redirect", with(http.SameSiteStrictMode, false),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 	{"a Lax session and form_post", with(http.SameSiteLaxMode, true),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 	{"a Strict session and form_post", with(http.SameSiteStrictMode, true),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 }
 
 func TestAVisitorSignsInAtTheProvider(t *testing.T) {
@@ -106,10 +111,7 @@ func TestAVisitorSignsInAtTheProvider(t *testing.T) {
 func TestAStrictSessionNeedsTheBounce(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, false))
 	w.open(shop + "/login?next=/account")
-	provider, err := url.Parse(w.provider.Issuer)
-	require.NoError(t, err)
-	w.at = provider
-	require.Equal(t, http.StatusUnauthorized, w.visit(http.MethodGet, shop+"/account", nil).status)
+	require.Equal(t, http.StatusUnauthorized, w.open("https://evil.test/?to="+shop+"/account").status)
 	require.Equal(t, http.StatusOK, w.open(shop+"/account").status)
 }
 

@@ -31,6 +31,10 @@ type Provider struct {
 	Algorithm              jose.SignatureAlgorithm // RS256 or ES256
 	Now                    func() time.Time
 
+	// Asks has the authorization endpoint show a page of its own first, from which the
+	// browser then comes, and not from the client's.
+	Asks bool
+
 	// Alter changes the ID token before it is signed.
 	Alter func(claims map[string]any)
 
@@ -82,7 +86,14 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /keys":
 		reply(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{signingKeys[p.Algorithm]().Public()}})
 	case "GET /authorize":
+		if p.Asks {
+			posted.Execute(w, map[string]any{"To": p.Issuer + "/authorize", "Fields": r.URL.Query()})
+			return
+		}
 		p.authorize(w, r.URL.Query())
+	case "POST /authorize":
+		r.ParseForm()
+		p.authorize(w, r.PostForm)
 	case "POST /token":
 		p.token(w, r)
 	case "GET /userinfo":
