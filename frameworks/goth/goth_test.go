@@ -22,6 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var revocations = cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(), "user")
+
 type site struct {
 	t        *testing.T
 	url      string
@@ -35,7 +37,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	store, err := cookiestore.New(bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)
-	manager, err := cookiestore.NewManager(store, cookiestore.WithSecure(false))
+	manager, err := cookiestore.NewManager(store, cookiestore.WithSecure(false), revocations)
 	require.NoError(t, err)
 	s := &site{t: t, store: store, provider: &idp.Provider{
 		ClientID: "shop", ClientSecret: "secret", Subject: "248289761001",
@@ -80,7 +82,26 @@ func TestAVisitorSignsInWithGoth(t *testing.T) {
 	set := s.set[len(s.set)-1]
 	require.Len(t, set, 1, "one cookie, though gothic has saved twice")
 	session := sessiontest.Session(t, s.store, set)
-	require.Equal(t, []string{"user"}, session.Keys(), "and nothing of the login in it")
+	require.Equal(t, []string{"user", "_session_id"}, session.Keys(), "and nothing of the login in it")
+}
+
+func TestGothFixesNoSession(t *testing.T) {
+	for user, cart := range map[string]bool{"": true, "openid-connect 248289761001": true, "openid-connect 1": false} {
+		s := newSite(t)
+		values := map[string]any{"cart": "tea"}
+		if user != "" {
+			values["user"] = user
+		}
+		before := sessiontest.Cookie(t, s.store, values, revocations)
+		to, err := url.Parse(s.url)
+		require.NoError(t, err)
+		s.client.Jar.SetCookies(to, []*http.Cookie{{Name: before.Name, Value: before.Value}})
+		s.get(s.url + "/auth/openid-connect")
+		old := sessiontest.Session(t, s.store, []*http.Cookie{before})
+		after := sessiontest.Session(t, s.store, s.client.Jar.Cookies(to))
+		require.NotEqual(t, old.Get("_session_id"), after.Get("_session_id"), "a session of %q", user)
+		require.Equal(t, cart, after.Has("cart"), "a session of %q", user)
+	}
 }
 
 func TestGothRefusesAnswers(t *testing.T) {

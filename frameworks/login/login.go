@@ -108,7 +108,6 @@ func (s *site) middleware() (func(http.Handler) http.Handler, error) {
 	sessions := cookiestore.Middleware(store,
 		cookiestore.WithName(sessionCookie),
 		cookiestore.WithSameSite(s.SameSite),
-		cookiestore.WithoutCrossSiteSessions(),
 		cookiestore.WithChunks(chunks),
 		cookiestore.WithRenewal(0.5),
 		cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.Now)), userKey),
@@ -157,7 +156,7 @@ func signIn(session *cookiestore.Session, p pending) {
 		session.Flush() // somebody else was signed in here
 	}
 	session.CycleKey() // copies from before are worthless now
-	session.Delete(attemptKey, halfKey, tokensKey)
+	session.Delete(attemptKey, halfKey)
 	session.Set(userKey, p.User)
 	if p.Tokens != nil {
 		session.Set(tokensKey, p.Tokens)

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"example.com/cookiestore"
 	"example.com/cookiestore/frameworks/internal/idp"
 	"example.com/cookiestore/frameworks/login"
+	"example.com/cookiestore/sessiontest"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -155,6 +157,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		{"an ID token for another client", alter("aud", "other"), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token of another issuer", alter("iss", "https://evil.test"), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that has expired", alter("exp", 1), 400, "The provider's ID token is not for this login.", true},
+		{"an ID token that another key has signed", func(w *world, _ url.Values) { w.provider.Forge = true }, 400, "The provider's ID token is not for this login.", true},
 		{"a provider that is down", func(w *world, _ url.Values) { w.provider.Down = true }, 502, "The provider does not answer. Please reload this page.", false},
 	} {
 		for _, flow := range flows {
@@ -177,7 +180,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 					require.Equal(t, "You are "+visitor+".", w.send(method, right).text, "the login goes on")
 					return
 				}
-				w.provider.Alter = nil
+				w.provider.Alter, w.provider.Forge = nil, false
 				require.Equal(t, 400, w.send(method, right).status, "the attempt is over")
 				require.Equal(t, 401, w.open(shop+"/account").status)
 				require.Equal(t, "Visit number 2 of nobody.", w.open(shop+"/").text, "the session is still there")
@@ -278,6 +281,77 @@ func TestNobodyGetsASessionFixed(t *testing.T) {
 	}
 }
 
+func TestTheLoginCookie(t *testing.T) {
+	for i, want := range []http.SameSite{0, http.SameSiteLaxMode, http.SameSiteNoneMode, http.SameSiteNoneMode} {
+		w := newWorld(t, flows[i].with)
+		w.answer("/login")
+		cookie := w.jar["shop.test"]["__Host-login"]
+		if want == 0 {
+			require.Nil(t, cookie, flows[i].name)
+			continue
+		}
+		require.Equal(t, want, cookie.SameSite, flows[i].name)
+		require.Equal(t, w.time.Add(10*time.Minute), cookie.Expires, flows[i].name)
+	}
+}
+
+func TestEachAttemptHasItsOwnSecrets(t *testing.T) {
+	w := newWorld(t, nil)
+	var before url.Values
+	w.browser.stopAt = "/authorize"
+	w.browser.stopped = func(_ string, to *url.URL, _ url.Values) {
+		for _, name := range []string{"state", "nonce", "code_challenge"} {
+			require.GreaterOrEqual(t, len(to.Query().Get(name)), 26, "%s: 128 random bits", name)
+			require.NotEqual(t, before.Get(name), to.Query().Get(name), name)
+		}
+		before = to.Query()
+	}
+	w.open(shop + "/login")
+	w.open(shop + "/login")
+	require.Equal(t, "S256", before.Get("code_challenge_method"))
+}
+
+// keys are what the session has, but for what the package keeps in it itself.
+func (w *world) keys() (keys []string) {
+	w.t.Helper()
+	store, err := cookiestore.New(bytes.Repeat([]byte{7}, 32))
+	require.NoError(w.t, err)
+	session := sessiontest.Session(w.t, store, []*http.Cookie{w.jar["shop.test"]["__Host-session"]},
+		cookiestore.WithName("__Host-session"), cookiestore.WithClock(w.now))
+	for _, key := range session.Keys() {
+		if !strings.HasPrefix(key, "_session_") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestNothingOfALoginIsLeft(t *testing.T) {
+	for _, flow := range flows {
+		t.Run(flow.name, func(t *testing.T) {
+			w := newWorld(t, flow.with)
+			w.password()
+			w.answer("/login?next=/account")
+			require.Equal(t, "You are "+visitor+".", w.open(shop+"/login?next=/account").text)
+			require.Equal(t, []string{"user"}, w.keys())
+			w.answer("/login")
+			w.password()
+			w.code("123456")
+			require.Equal(t, []string{"user"}, w.keys())
+		})
+	}
+}
+
+// Anybody may send an answer; it is not read to the end.
+func TestLongAnswersAreRefused(t *testing.T) {
+	w := newWorld(t, with(http.SameSiteLaxMode, true))
+	method, fields := w.answer("/login?next=/account")
+	fields.Set("padding", strings.Repeat("x", 64<<10))
+	require.Equal(t, 400, w.send(method, fields).status)
+	fields.Del("padding")
+	require.Equal(t, 200, w.send(method, fields).status)
+}
+
 // In the login cookie, a login that is verified waits for the page after the callback.
 func TestTheLoginCookieEndsSoon(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, true))
@@ -302,17 +376,19 @@ func TestAnotherUserDoesNotGetTheSession(t *testing.T) {
 }
 
 func TestRememberMe(t *testing.T) {
+	const day = 24 * time.Hour
 	for _, test := range []struct {
 		name     string
 		remember string
 		closed   bool
-		after    time.Duration
-		status   int
+		visits   []time.Duration // after one another
+		status   int             // of the last
 	}{
-		{"the browser is closed", "", true, 0, 401},
-		{"the browser stays open", "", false, time.Hour, 200},
-		{"the browser is closed, and remembers", "on", true, 29 * 24 * time.Hour, 200},
-		{"30 days later", "on", false, 30*24*time.Hour + time.Second, 401},
+		{"the browser is closed", "", true, []time.Duration{0}, 401},
+		{"the browser stays open", "", false, []time.Duration{time.Hour}, 200},
+		{"the browser is closed, and remembers", "on", true, []time.Duration{29 * day}, 200},
+		{"30 days later", "on", false, []time.Duration{30*day + time.Second}, 401},
+		{"30 days later, with a visit in between", "on", true, []time.Duration{16 * day, 29 * day}, 200},
 	} {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
@@ -321,8 +397,12 @@ func TestRememberMe(t *testing.T) {
 				if test.closed {
 					w.close()
 				}
-				w.time = w.time.Add(test.after)
-				require.Equal(t, test.status, w.open(shop+"/account").status)
+				status := 0
+				for _, after := range test.visits {
+					w.time = w.time.Add(after)
+					status = w.open(shop + "/account").status
+				}
+				require.Equal(t, test.status, status)
 			})
 		}
 	}

@@ -35,7 +35,6 @@ func (s *site) secondFactor(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	half, err := cookiestore.Lookup[pending](session, halfKey)
 	if err != nil || s.Now().After(half.Until) {
-		session.Delete(halfKey)
 		http.Error(w, "Please begin with your password.", http.StatusUnauthorized)
 		return
 	}

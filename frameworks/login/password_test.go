@@ -103,11 +103,12 @@ func TestCodesCantBeGuessed(t *testing.T) {
 	require.Equal(t, "You are local ankit.", w.code("123456").text, "some time later")
 
 	w.codes["222222"], w.codes["333333"] = true, true
+	var last page
 	for _, code := range []string{"000000", "000000", "000000", "222222", "000000", "000000", "333333"} {
 		w.password()
-		w.code(code)
+		last = w.code(code)
 	}
-	require.Equal(t, "You are local ankit.", w.open(shop+"/account").text, "a login clears the count")
+	require.Equal(t, "You are local ankit.", last.text, "a login clears the count")
 }
 
 // Each step makes the cookie from before it worthless: a copy that somebody has planted,

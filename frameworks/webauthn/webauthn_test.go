@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,10 @@ import (
 )
 
 // A user is the only one of the site, and the site's table.
-type user struct{ passkeys []webauthn.Credential }
+type user struct {
+	passkeys []webauthn.Credential
+	broken   error
+}
 
 func (u *user) WebAuthnID() []byte                         { return []byte("user-7") }
 func (u *user) WebAuthnName() string                       { return "ankit" }
@@ -49,8 +53,10 @@ func (u *user) Add(_ webauthn.User, c *webauthn.Credential) error {
 }
 
 func (u *user) Update(_ webauthn.User, c *webauthn.Credential) error {
-	u.passkeys[0] = *c
-	return nil
+	if u.broken == nil {
+		u.passkeys[0] = *c
+	}
+	return u.broken
 }
 
 const origin = "https://shop.test"
@@ -119,8 +125,12 @@ func (p *passkey) signIn(t *testing.T, challenge string) string {
 	})
 }
 
+var revocations = cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(), "user")
+
 type visitor struct {
 	t      *testing.T
+	table  *user
+	store  cookiestore.Store
 	url    string
 	client *http.Client
 	key    *passkey
@@ -129,7 +139,7 @@ type visitor struct {
 func newVisitor(t *testing.T) *visitor {
 	store, err := cookiestore.New(bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)
-	manager, err := cookiestore.NewManager(store, cookiestore.WithSecure(false))
+	manager, err := cookiestore.NewManager(store, cookiestore.WithSecure(false), revocations)
 	require.NoError(t, err)
 	table := new(user)
 	server := httptest.NewServer(site.New(manager, newWebAuthn(t), table, func(*http.Request) webauthn.User { return table }))
@@ -138,7 +148,7 @@ func newVisitor(t *testing.T) *visitor {
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	return &visitor{t, server.URL, &http.Client{Jar: jar}, &passkey{key: key, id: []byte("passkey-of-ankit")}}
+	return &visitor{t, table, store, server.URL, &http.Client{Jar: jar}, &passkey{key: key, id: []byte("passkey-of-ankit")}}
 }
 
 func (v *visitor) ask(method, path, body string) (int, string) {
@@ -206,6 +216,10 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 			return answer
 		}, 400},
 		{"a registration's challenge", func(v *visitor) string { return v.key.signIn(t, v.begin("/register")) }, 400},
+		{"a counter that can't be kept", func(v *visitor) string {
+			v.table.broken = errors.New("the database is down")
+			return v.key.signIn(t, v.begin("/login"))
+		}, 401},
 		{"a counter that goes back", func(v *visitor) string {
 			v.ask("POST", "/login/finish", v.key.signIn(t, v.begin("/login")))
 			v.client.Jar, _ = cookiejar.New(nil)
@@ -224,6 +238,40 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 	v.ask("POST", "/register/finish", v.key.register(t, challenge))
 	status, _ := v.ask("POST", "/register/finish", v.key.register(t, challenge))
 	require.Equal(t, 400, status, "a registration counts once")
+}
+
+func TestPasskeysFixNoSession(t *testing.T) {
+	for owner, cart := range map[string]bool{"": true, "user-7": true, "user-1": false} {
+		v := newVisitor(t)
+		v.register()
+		values := map[string]any{"cart": "tea"}
+		if owner != "" {
+			values["user"] = []byte(owner)
+		}
+		before := sessiontest.Cookie(t, v.store, values, revocations)
+		to, err := url.Parse(v.url)
+		require.NoError(t, err)
+		v.client.Jar.SetCookies(to, []*http.Cookie{{Name: before.Name, Value: before.Value}})
+		v.wants(204, `You are "user-7".`, v.key.signIn(t, v.begin("/login")))
+		old := sessiontest.Session(t, v.store, []*http.Cookie{before})
+		after := sessiontest.Session(t, v.store, v.client.Jar.Cookies(to))
+		require.NotEqual(t, old.Get("_session_id"), after.Get("_session_id"), "a session of %q", owner)
+		require.Equal(t, cart, after.Has("cart"), "a session of %q", owner)
+	}
+}
+
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	v := newVisitor(t)
+	for _, path := range []string{"/register", "/register/finish", "/login", "/login/finish"} {
+		r, err := http.NewRequest("POST", v.url+path, nil)
+		require.NoError(t, err)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		response, err := v.client.Do(r)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, http.StatusForbidden, response.StatusCode, path)
+		require.Empty(t, response.Header["Set-Cookie"], path)
+	}
 }
 
 // Every field of SessionData comes back from the cookie.

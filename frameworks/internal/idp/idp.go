@@ -38,6 +38,9 @@ type Provider struct {
 	// Alter changes the ID token before it is signed.
 	Alter func(claims map[string]any)
 
+	// Forge has the ID token signed with another key than the published one.
+	Forge bool
+
 	// Refuse has the authorization endpoint answer with that error.
 	Refuse string
 
@@ -53,23 +56,30 @@ type Provider struct {
 	refresh map[string]bool
 }
 
-// signingKeys are those of all providers: making one takes long.
-var signingKeys = map[jose.SignatureAlgorithm]func() *jose.JSONWebKey{
-	jose.RS256: sync.OnceValue(func() *jose.JSONWebKey {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		return newKey(jose.RS256, key, err)
-	}),
-	jose.ES256: sync.OnceValue(func() *jose.JSONWebKey {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		return newKey(jose.ES256, key, err)
-	}),
-}
+// Two keys for each algorithm, for all providers, since making one takes long. The
+// second is not published.
+var (
+	published = keys()
+	forged    = keys()
+)
 
-func newKey(algorithm jose.SignatureAlgorithm, key any, err error) *jose.JSONWebKey {
-	if err != nil {
-		panic(err)
+func keys() map[jose.SignatureAlgorithm]func() *jose.JSONWebKey {
+	newKey := func(algorithm jose.SignatureAlgorithm, key any, err error) *jose.JSONWebKey {
+		if err != nil {
+			panic(err)
+		}
+		return &jose.JSONWebKey{Key: key, KeyID: "of-" + string(algorithm), Algorithm: string(algorithm), Use: "sig"}
 	}
-	return &jose.JSONWebKey{Key: key, KeyID: "of-" + string(algorithm), Algorithm: string(algorithm), Use: "sig"}
+	return map[jose.SignatureAlgorithm]func() *jose.JSONWebKey{
+		jose.RS256: sync.OnceValue(func() *jose.JSONWebKey {
+			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			return newKey(jose.RS256, key, err)
+		}),
+		jose.ES256: sync.OnceValue(func() *jose.JSONWebKey {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			return newKey(jose.ES256, key, err)
+		}),
+	}
 }
 
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +94,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"id_token_signing_alg_values_supported": []string{string(p.Algorithm)},
 		})
 	case "GET /keys":
-		reply(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{signingKeys[p.Algorithm]().Public()}})
+		reply(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{published[p.Algorithm]().Public()}})
 	case "GET /authorize":
 		if p.Asks {
 			posted.Execute(w, map[string]any{"To": p.Issuer + "/authorize", "Fields": r.URL.Query()})
@@ -205,7 +215,11 @@ func (p *Provider) idToken(nonce string) string {
 	if p.Alter != nil {
 		p.Alter(claims)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: p.Algorithm, Key: *signingKeys[p.Algorithm]()}, nil)
+	key := *published[p.Algorithm]()
+	if p.Forge {
+		key = *forged[p.Algorithm]()
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: p.Algorithm, Key: key}, nil)
 	if err != nil {
 		panic(fmt.Sprint("idp: ", err))
 	}
