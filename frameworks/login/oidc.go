@@ -18,8 +18,8 @@ const (
 	verifiedKey = "verified" // one who is back, in the login cookie
 )
 
-// An attempt is a login under way. The visitor may read it: it is no use without the
-// code, which the provider sends to this browser.
+// An attempt is a login under way. The visitor may read it: it is worthless without
+// the code, which the provider sends to this browser.
 type attempt struct {
 	State    string // ties the answer to this browser
 	Nonce    string // ties the ID token to this attempt

@@ -181,7 +181,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 					return
 				}
 				w.provider.Alter, w.provider.Forge = nil, false
-				require.Equal(t, 400, w.send(method, right).status, "the attempt is over")
+				require.Equal(t, 400, w.send(method, right).status, "the attempt has ended")
 				require.Equal(t, 401, w.open(shop+"/account").status)
 				require.Equal(t, "Visit number 2 of nobody.", w.open(shop+"/").text, "the session is still there")
 			})
@@ -225,13 +225,25 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 			method, fields := w.answer("/login?next=/account")
 			before := w.browser.copy()
 			require.Equal(t, 200, w.send(method, fields).status)
-			require.Equal(t, 400, w.send(method, fields).status, "the attempt is over")
+			require.Equal(t, 400, w.send(method, fields).status, "the attempt has ended")
 			require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text, "the login holds")
 
 			w.browser = before
 			shown := w.send(method, fields)
 			require.Equal(t, 400, shown.status)
 			require.Equal(t, 401, w.open(shop+"/account").status)
+		})
+	}
+}
+
+func TestTheSecondOfTwoWindowsCounts(t *testing.T) {
+	for _, flow := range flows {
+		t.Run(flow.name, func(t *testing.T) {
+			w := newWorld(t, flow.with)
+			method, first := w.answer("/login")
+			_, second := w.answer("/login?next=/account")
+			require.Equal(t, 400, w.send(method, first).status)
+			require.Equal(t, "You are "+visitor+".", w.send(method, second).text)
 		})
 	}
 }
