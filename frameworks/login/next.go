@@ -11,9 +11,8 @@ const maxNext = 500
 // LocalPath returns next if it is a page of this site, and otherwise "/". A login
 // page that redirects wherever its link says would lend the site's name to anybody.
 func LocalPath(next string) string {
-	u, err := url.Parse(next)
-	local := err == nil && len(next) <= maxNext &&
-		u.Scheme == "" && u.Host == "" && strings.HasPrefix(next, "/") &&
+	_, err := url.Parse(next)
+	local := err == nil && len(next) <= maxNext && strings.HasPrefix(next, "/") &&
 		!strings.HasPrefix(next, "//") && !strings.Contains(next, `\`) // a slash, to browsers
 	if !local {
 		return "/"

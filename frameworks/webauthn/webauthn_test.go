@@ -238,6 +238,10 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 	v.ask("POST", "/register/finish", v.key.register(t, challenge))
 	status, _ := v.ask("POST", "/register/finish", v.key.register(t, challenge))
 	require.Equal(t, 400, status, "a registration counts once")
+	v.begin("/register")
+	status, _ = v.ask("POST", "/register/finish", v.key.register(t, challenge))
+	require.Equal(t, 400, status, "another challenge")
+	require.Len(t, v.table.passkeys, 1)
 }
 
 func TestPasskeysFixNoSession(t *testing.T) {
