@@ -136,8 +136,8 @@ func loginSession(r *http.Request) (session *cookiestore.Session, ownCookie bool
 	return cookiestore.FromContext(r.Context()), false
 }
 
-// UserID returns what the session keeps of a user: a subject means something together
-// with its issuer only, and addresses and names change. An issuer has no space in it.
+// UserID returns what the session keeps of a user: a subject is unique within its issuer
+// only, and addresses and names change. An issuer has no space in it.
 func UserID(issuer, subject string) string { return issuer + " " + subject }
 
 // A pending login has shown who the visitor is, but is not in the session yet, or
