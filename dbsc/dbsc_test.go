@@ -47,14 +47,17 @@ type site struct {
 type brokenRevocations struct {
 	cookiestore.Revocations
 	down  bool
+	deaf  bool                 // can't be asked, but told
 	until map[string]time.Time // of what was ended for this package
 }
 
 var errDown = errors.New("the list is down")
 
 func (r *brokenRevocations) Revoked(ctx context.Context, s cookiestore.Identity) (bool, error) {
-	if r.down && strings.HasPrefix(s.ID, "dbsc.") {
-		return false, errDown
+	if strings.HasPrefix(s.ID, "dbsc.") {
+		if r.down || r.deaf {
+			return false, errDown
+		}
 	}
 	return r.Revocations.Revoked(ctx, s)
 }
@@ -282,6 +285,7 @@ func TestABrowserRegistersAndRefreshes(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, b.status("/account"))
 			w = b.refresh("")
 			require.Equal(t, http.StatusForbidden, w.Code)
+			require.NotContains(t, s.refused, "forged proof")
 			require.Equal(t, `"`+b.challenge+`";id="`+b.identifier+`"`, w.Header().Get("Secure-Session-Challenge"))
 			require.Equal(t, http.StatusUnauthorized, b.status("/account"), "a challenge alone gives nothing")
 			before := b.identifier
@@ -333,6 +337,9 @@ func TestACopyFromBeforeTheRegistration(t *testing.T) {
 			require.Equal(t, http.StatusOK, thief.status("/account"), "requests that were under way are good")
 			s.clock.Advance(time.Second)
 			require.Equal(t, tt.want, thief.status("/account"))
+			if tt.want == http.StatusUnauthorized {
+				require.Equal(t, []string{"unbound"}, s.refused)
+			}
 		})
 	}
 }
@@ -554,6 +561,9 @@ func TestAnOfferIsTakenOnce(t *testing.T) {
 		require.Equal(t, http.StatusOK, b.register(b.proof(true)).Code)
 		require.Equal(t, http.StatusBadRequest, thief.register(thief.proof(true)).Code)
 		require.Equal(t, http.StatusBadRequest, b.register(b.proof(true)).Code)
+		require.Contains(t, s.log.String(), "the session is bound already")
+		newBrowser(s).register("")
+		require.Contains(t, s.log.String(), "nothing was offered to the session")
 	})
 }
 
@@ -584,6 +594,9 @@ func TestTheEndOfASession(t *testing.T) {
 			without := &browser{site: b.site, cookies: map[string]string{}, identifier: b.identifier}
 			w := without.send("POST", "/dbsc/refresh", map[string]string{"Sec-Secure-Session-Id": b.identifier, "Sec-Fetch-Site": site})
 			require.Equal(t, want, w.Code, site)
+			if want == 503 {
+				require.Equal(t, "The session didn't come along.\n", w.Body.String())
+			}
 		}
 	})
 }
@@ -623,6 +636,7 @@ func TestKeysAreRotated(t *testing.T) {
 }
 
 func TestUnboundRequests(t *testing.T) {
+	const bounce = `<!DOCTYPE html><meta http-equiv="refresh" content="0"><title>One moment</title>`
 	click := map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 	for _, tt := range []struct {
 		name    string
@@ -633,9 +647,10 @@ func TestUnboundRequests(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{"a page", nil, "GET", "/account", nil, 401, "sign in again"},
+		{"a page", nil, "GET", "/account", nil, 401, `<!DOCTYPE html><title>Not signed in</title><p>This session belongs to another browser, or could not be refreshed. ` +
+			`Load the page again, or sign in again.</p>`},
 		{"a form", nil, "POST", "/account", click, 401, "sign in again"},
-		{"a click on another site", nil, "GET", "/account", click, 200, `<meta http-equiv="refresh" content="0">`},
+		{"a click on another site", nil, "GET", "/account", click, 200, bounce},
 		{"a click on another host of the site", nil, "GET", "/account", map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}, 200, `<meta http-equiv="refresh" content="0">`},
 		{"a picture in another site's page", nil, "GET", "/account", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 401, "sign in again"},
 		{"a click on the own site", nil, "GET", "/account", map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}, 401, "sign in again"},
@@ -659,6 +674,9 @@ func TestUnboundRequests(t *testing.T) {
 			w := b.send(tt.method, tt.path, tt.header)
 			require.Equal(t, tt.code, w.Code)
 			require.Contains(t, w.Body.String(), tt.says)
+			if isClick := strings.Contains(w.Body.String(), "http-equiv"); isClick {
+				require.Equal(t, bounce, w.Body.String())
+			}
 			if tt.code == 401 || strings.Contains(tt.says, "http-equiv") {
 				require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 				require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
@@ -688,6 +706,9 @@ func TestWhatAHandlerHasPutInTheSessionIsNotTrusted(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, b.status("/account"), "%q", value)
 		require.Equal(t, http.StatusBadRequest, b.register(b.proof(true)).Code)
 		require.Equal(t, http.StatusBadRequest, b.refresh("").Code)
+		for _, what := range []string{"registration refused", "refresh refused", "unbound request of a bound session"} {
+			require.Contains(t, s.log.String(), fmt.Sprintf("msg=%q cookie=sessionid reason=\"forged proof\" error=\"dbsc: what the session says of its binding is not from this package\"", what))
+		}
 		require.Equal(t, `200 {"Offered":"0001-01-01T00:00:00Z","Bound":false,"Until":"0001-01-01T00:00:00Z"}`, b.copied().withoutBinder("/status"))
 	}
 }
@@ -734,6 +755,15 @@ func TestRevocationsThatAreDown(t *testing.T) {
 		s.revocations.down = true
 		require.Equal(t, http.StatusServiceUnavailable, b.register(b.proof(true)).Code)
 		require.NotContains(t, b.cookies, "__Host-dbsc")
+		require.Equal(t, []string{"failed"}, s.refused)
+	})
+	t.Run("a challenge of which nobody knows whether it was used", func(t *testing.T) {
+		s := newSite(t, newStore(t), true)
+		b := newBrowser(s)
+		b.login()
+		b.refresh("")
+		s.revocations.deaf = true
+		require.Equal(t, http.StatusServiceUnavailable, b.refresh(b.proof(false)).Code)
 	})
 	t.Run("the browser keeps its key", func(t *testing.T) {
 		s := newSite(t, newStore(t), true)
@@ -754,7 +784,13 @@ func TestRevocationsThatAreDown(t *testing.T) {
 		b.send("GET", "/login", nil)
 		s.clock.Advance(time.Hour)
 		s.revocations.down = true
-		require.Equal(t, http.StatusServiceUnavailable, b.status("/account"))
+		require.Equal(t, "503 Service Unavailable", b.get("/account"))
+		require.Equal(t, []string{"failed"}, s.refused)
+		require.Contains(t, s.log.String(), `msg="unbound request of a bound session"`)
+		require.Equal(t, "200 nobody", newBrowser(s).get("/account"))
+		b.get("/logout")
+		b.get("/set?key=a&value=b")
+		require.Equal(t, "200 nobody", b.get("/account"), "nothing was offered to this one")
 	})
 	t.Run("a challenge that another instance has seen", func(t *testing.T) {
 		s := newSite(t, newStore(t), true)
@@ -845,6 +881,7 @@ func TestAStoreThatIsDown(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, b.refresh("").Code)
 	require.Equal(t, http.StatusInternalServerError, b.register(b.proof(true)).Code)
 	require.Equal(t, http.StatusInternalServerError, b.status("/account"))
+	require.Empty(t, s.refused, "nobody is to blame")
 	store.failure = nil
 	require.Equal(t, http.StatusForbidden, b.refresh("").Code)
 }
@@ -860,6 +897,7 @@ func TestEndpoints(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, b.send("POST", path, nil).Code)
 	}
 	require.Equal(t, http.StatusNotFound, b.status("/dbsc/other"))
+	require.Empty(t, b.send("GET", "/", nil).Header().Get("Vary"), "without a cookie the session isn't looked at")
 	w := httptest.NewRecorder()
 	s.sessions.Handler(s.binder).ServeHTTP(w, httptest.NewRequest("POST", "/dbsc/other", nil))
 	require.Equal(t, http.StatusNotFound, w.Code)
@@ -910,6 +948,7 @@ func TestEndpoints(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Equal(t, "The Host field is not one.\n", w.Body.String())
 	})
 	t.Run("nothing to leave out", func(t *testing.T) {
 		s := newSite(t, newStore(t), true)
@@ -942,6 +981,8 @@ func TestNew(t *testing.T) {
 		_, err := dbsc.New(sessions, testKey, tt.options...)
 		require.ErrorContains(t, err, tt.says)
 	}
+	_, err = dbsc.New(sessions, testKey, dbsc.WithLifetime(time.Second))
+	require.NoError(t, err)
 	_, err = dbsc.New(nil, testKey)
 	require.ErrorContains(t, err, "the manager is nil")
 	_, err = dbsc.New(sessions, []byte("short"))

@@ -208,7 +208,7 @@ func (m *memory) first(nonce string, now time.Time) bool {
 	if recent || older {
 		return false
 	}
-	if m.recent == nil || len(m.recent) == maxUsed || now.Sub(m.since) > 2*challengeLife {
+	if len(m.recent) == maxUsed || now.Sub(m.since) > 2*challengeLife {
 		m.recent, m.older, m.since = map[string]struct{}{}, m.recent, now
 	}
 	m.recent[nonce] = struct{}{}

@@ -1,0 +1,195 @@
+// Package login is a site whose visitors sign in at an OpenID provider, or with a
+// password and a second factor. Its session has who that is, and nothing else about them.
+package login
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"example.com/cookiestore"
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// Config is what the site needs to know.
+type Config struct {
+	Key      []byte        // signs the sessions, or encrypts them
+	URL      string        // of the site, such as https://shop.example
+	SameSite http.SameSite // of the session's cookie: Lax or Strict
+
+	Issuer                 string // the OpenID provider
+	ClientID, ClientSecret string
+	FormPost               bool // the provider answers with a POST: response_mode=form_post
+	KeepTokens             bool // to call the provider's API later; sessions are then encrypted
+
+	// Password and SecondFactor look users up. A code must count once: nothing in
+	// a cookie can see to that.
+	Password     func(name, password string) bool
+	SecondFactor func(name, code string) bool
+
+	Client *http.Client     // to the provider
+	Now    func() time.Time // for tests
+	Logger *slog.Logger
+}
+
+const (
+	sessionCookie = "__Host-session"
+	loginCookie   = "__Host-login"
+
+	userKey   = "user"   // who is signed in
+	tokensKey = "tokens" // with KeepTokens
+)
+
+const (
+	loginTime    = 10 * time.Minute // at the provider
+	halfTime     = 5 * time.Minute  // between password and second factor
+	bounceTime   = time.Minute      // between the callback and the page after it
+	rememberTime = 30 * 24 * time.Hour
+)
+
+type site struct {
+	Config
+	provider *oidc.Provider
+	oauth    oauth2.Config
+	failures failures
+}
+
+// New returns the site. It asks the provider for its endpoints.
+func New(ctx context.Context, config Config) (http.Handler, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, config.Client), config.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{Config: config, provider: provider}
+	s.oauth = oauth2.Config{
+		ClientID: config.ClientID, ClientSecret: config.ClientSecret, Endpoint: provider.Endpoint(),
+		RedirectURL: config.URL + "/login/callback", Scopes: []string{oidc.ScopeOpenID},
+	}
+	withSessions, err := s.middleware()
+	if err != nil {
+		return nil, err
+	}
+	fromHere := http.NewCrossOriginProtection()
+	callback := "GET /login/callback"
+	if config.FormPost {
+		callback = "POST /login/callback"
+		fromHere.AddInsecureBypassPattern(callback) // state is what protects it
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", home)
+	mux.HandleFunc("GET /account", requireLogin(account))
+	mux.HandleFunc("GET /profile", requireLogin(s.profile))
+	mux.HandleFunc("GET /login", s.begin)
+	mux.HandleFunc(callback, s.callback)
+	mux.HandleFunc("GET /login/done", s.done)
+	mux.HandleFunc("GET /password", form("name", "password"))
+	mux.HandleFunc("POST /password", s.password)
+	mux.HandleFunc("GET /second-factor", form("code"))
+	mux.HandleFunc("POST /second-factor", s.secondFactor)
+	mux.HandleFunc("POST /logout", logout)
+	return fromHere.Handler(withSessions(mux)), nil
+}
+
+// middleware has the session, and the login cookie where the session's own does not
+// come with the provider's answer.
+func (s *site) middleware() (func(http.Handler) http.Handler, error) {
+	var keep []cookiestore.StoreOption
+	chunks := 1
+	if s.KeepTokens {
+		keep, chunks = append(keep, cookiestore.WithEncryption()), 3
+	}
+	store, err := cookiestore.New(s.Key, keep...)
+	if err != nil {
+		return nil, err
+	}
+	sessions := cookiestore.Middleware(store,
+		cookiestore.WithName(sessionCookie),
+		cookiestore.WithSameSite(s.SameSite),
+		cookiestore.WithChunks(chunks),
+		cookiestore.WithRenewal(0.5),
+		cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.Now)), userKey),
+		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+	if s.SameSite == http.SameSiteLaxMode && !s.FormPost {
+		return sessions, nil
+	}
+	sameSite := http.SameSiteLaxMode
+	if s.FormPost {
+		sameSite = http.SameSiteNoneMode
+	}
+	logins := cookiestore.Middleware(store,
+		cookiestore.WithName(loginCookie),
+		cookiestore.WithSameSite(sameSite),
+		cookiestore.WithMaxAge(loginTime),
+		cookiestore.WithChunks(chunks),
+		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+	return func(next http.Handler) http.Handler { return logins(sessions(next)) }, nil
+}
+
+// loginSession is where a login is kept until it is finished.
+func loginSession(r *http.Request) (session *cookiestore.Session, ownCookie bool) {
+	if session, ok := cookiestore.FromContextNamed(r.Context(), loginCookie); ok {
+		return session, true
+	}
+	return cookiestore.FromContext(r.Context()), false
+}
+
+// UserID returns what the session keeps of a user: a subject is unique within its issuer
+// only, and addresses and names change. An issuer has no space in it.
+func UserID(issuer, subject string) string { return issuer + " " + subject }
+
+// A pending login has shown who the visitor is, but is not in the session yet, or
+// lacks the second factor.
+type pending struct {
+	User     string
+	Next     string
+	Remember bool
+	Until    time.Time
+	Tokens   *oauth2.Token `json:",omitempty"`
+}
+
+// signIn is the one place that makes a session count as signed in.
+func signIn(session *cookiestore.Session, p pending) {
+	if cookiestore.Get(session, userKey, p.User) != p.User {
+		session.Flush() // somebody else was signed in here
+	}
+	session.CycleKey() // copies from before are worthless now
+	session.Delete(attemptKey, halfKey)
+	session.Set(userKey, p.User)
+	if p.Tokens != nil {
+		session.Set(tokensKey, p.Tokens)
+	}
+	if p.Remember {
+		session.SetExpiry(cookiestore.After(rememberTime))
+	} else {
+		session.SetExpiry(cookiestore.AtBrowserClose)
+	}
+}
+
+func logout(w http.ResponseWriter, r *http.Request) {
+	cookiestore.FromContext(r.Context()).Flush()
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func requireLogin(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !cookiestore.FromContext(r.Context()).Has(userKey) {
+			http.Error(w, "Please sign in.", http.StatusUnauthorized)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func home(w http.ResponseWriter, r *http.Request) {
+	session := cookiestore.FromContext(r.Context())
+	visits := cookiestore.Get(session, "visits", 0) + 1
+	session.Set("visits", visits)
+	fmt.Fprintf(w, "Visit number %d of %s.\n", visits, cookiestore.Get(session, userKey, "nobody"))
+}
+
+func account(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, "You are %s.\n", cookiestore.FromContext(r.Context()).Get(userKey))
+}
