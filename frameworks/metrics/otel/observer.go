@@ -5,6 +5,8 @@ package otel
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -36,30 +38,56 @@ func Observer(meter metric.Meter) (func(context.Context, cookiestore.Event), err
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
+	var known sync.Map // of attributes, by the three words: making them anew takes longer than all else
 	return func(ctx context.Context, e cookiestore.Event) {
-		cookie := attribute.String("cookiestore.cookie", e.Cookie)
-		kind := attribute.String("cookiestore.event", string(e.Kind))
-		all := []attribute.KeyValue{cookie, kind, attribute.String("cookiestore.reason", e.Reason)}
-		if e.Kind == cookiestore.EventFailed {
-			all = append(all, attribute.String("error.type", e.Reason))
+		words := [3]string{e.Cookie, string(e.Kind), e.Reason}
+		found, ok := known.Load(words)
+		if !ok {
+			found, _ = known.LoadOrStore(words, newAttributes(e))
 		}
-		events.Add(ctx, 1, metric.WithAttributes(all...))
+		a := found.(*attributes)
+		events.Add(ctx, 1, a.event...)
 		if e.Conflicts > 0 {
-			conflicts.Add(ctx, int64(e.Conflicts), metric.WithAttributes(cookie))
+			conflicts.Add(ctx, int64(e.Conflicts), a.conflicts...)
 		}
 		if e.Kind == cookiestore.EventSaved {
-			cookieSize.Record(ctx, int64(e.CookieBytes), metric.WithAttributes(cookie))
-			chunks.Record(ctx, int64(e.Chunks), metric.WithAttributes(cookie))
-			jsonSize.Record(ctx, int64(e.JSONBytes), metric.WithAttributes(cookie))
+			cookieSize.Record(ctx, int64(e.CookieBytes), a.cookie...)
+			chunks.Record(ctx, int64(e.Chunks), a.cookie...)
+			jsonSize.Record(ctx, int64(e.JSONBytes), a.cookie...)
 		}
 		if e.Took > 0 { // several events of one load have the time once
-			seconds.Record(ctx, e.Took.Seconds(), metric.WithAttributes(cookie, kind))
+			seconds.Record(ctx, e.Took.Seconds(), a.kind...)
 		}
 		if span := trace.SpanFromContext(ctx); span.IsRecording() {
+			all := slices.Clone(a.all)
 			if e.Err != nil {
 				all = append(all, attribute.String("exception.message", e.Err.Error()))
 			}
 			span.AddEvent("cookiestore.session."+string(e.Kind), trace.WithAttributes(all...))
 		}
 	}, nil
+}
+
+// attributes are those of an event, and of what is measured by the cookie, or by that and
+// the kind of the event.
+type attributes struct {
+	all              []attribute.KeyValue
+	event, conflicts []metric.AddOption
+	cookie, kind     []metric.RecordOption
+}
+
+func newAttributes(e cookiestore.Event) *attributes {
+	cookie := attribute.String("cookiestore.cookie", e.Cookie)
+	kind := attribute.String("cookiestore.event", string(e.Kind))
+	all := []attribute.KeyValue{cookie, kind, attribute.String("cookiestore.reason", e.Reason)}
+	if e.Kind == cookiestore.EventFailed {
+		all = append(all, attribute.String("error.type", e.Reason))
+	}
+	return &attributes{
+		all:       all,
+		event:     []metric.AddOption{metric.WithAttributes(all...)},
+		conflicts: []metric.AddOption{metric.WithAttributes(cookie)},
+		cookie:    []metric.RecordOption{metric.WithAttributes(cookie)},
+		kind:      []metric.RecordOption{metric.WithAttributes(cookie, kind)},
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	promclient "github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -110,12 +111,23 @@ func TestEventsAreInTheSpanOfTheRequest(t *testing.T) {
 			require.Equal(t, "cookiestore.session."+kind, e.Name)
 			require.Equal(t, kind == "refused" || kind == "failed", set.HasValue("exception.message"))
 			for _, a := range e.Attributes {
-				require.NotContains(t, a.Value.Emit(), "secret value")
+				require.NotContains(t, a.Value.String(), "secret value")
 			}
 			require.True(t, strings.HasPrefix(span.Name, "/cookie/") || strings.HasPrefix(span.Name, "/record/"))
 		}
 	}
 	require.Equal(t, want.Events, counts)
+}
+
+func TestConflictsOfASaveThatFailed(t *testing.T) {
+	reader := metric.NewManualReader()
+	observe, err := Observer(metric.NewMeterProvider(metric.WithReader(reader)).Meter("sessions"))
+	require.NoError(t, err)
+	observe(t.Context(), cookiestore.Event{Kind: cookiestore.EventFailed, Reason: "conflict", Cookie: "cart", Conflicts: 100})
+	conflicts := collect(t, reader)["cookiestore.session.conflicts"].Data.(metricdata.Sum[int64]).DataPoints
+	require.Len(t, conflicts, 1)
+	require.EqualValues(t, 100, conflicts[0].Value)
+	require.Equal(t, []attribute.KeyValue{attribute.String("cookiestore.cookie", "cart")}, conflicts[0].Attributes.ToSlice())
 }
 
 func TestWithoutASpanNothingIsTraced(t *testing.T) {
@@ -159,4 +171,18 @@ func series(t *testing.T, reg *promclient.Registry) map[string]map[string]bool {
 		}
 	}
 	return all
+}
+
+// BenchmarkObserver is the two events of a request that changes a session.
+func BenchmarkObserver(b *testing.B) {
+	observe, err := Observer(metric.NewMeterProvider(metric.WithReader(metric.NewManualReader())).Meter("sessions"))
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		observe(b.Context(), cookiestore.Event{Kind: cookiestore.EventLoaded, Cookie: "sessionid", Took: time.Microsecond})
+		observe(b.Context(), cookiestore.Event{
+			Kind: cookiestore.EventSaved, Reason: "asked", Cookie: "sessionid",
+			CookieBytes: 300, Chunks: 1, JSONBytes: 145, Took: time.Microsecond,
+		})
+	}
 }

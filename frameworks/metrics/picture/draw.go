@@ -94,7 +94,7 @@ func (d *drawing) panel(p metrics.Panel, lines []named) {
 		fmt.Fprintf(d, `<path d="%s" fill="none" stroke="%s" stroke-width="1.4"/>`+"\n", path(l.points, across, up), color)
 		fmt.Fprintf(d, `<path d="M%.1f %.1fh10" stroke="%s" stroke-width="3"/>`+"\n", at, y+h-22, color)
 		d.text(at+13, y+h-18, 10, `fill="#333"`, l.name)
-		at += 22 + 5.2*float64(len(l.name))
+		at += 25 + 4.8*float64(len(l.name))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -134,4 +135,17 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	Observer(reg)
 	require.Panics(t, func() { Observer(reg) })
+}
+
+// BenchmarkObserver is the two events of a request that changes a session.
+func BenchmarkObserver(b *testing.B) {
+	observe := Observer(prometheus.NewRegistry(), "sessionid")
+	b.ReportAllocs()
+	for b.Loop() {
+		observe(b.Context(), cookiestore.Event{Kind: cookiestore.EventLoaded, Cookie: "sessionid", Took: time.Microsecond})
+		observe(b.Context(), cookiestore.Event{
+			Kind: cookiestore.EventSaved, Reason: "asked", Cookie: "sessionid",
+			CookieBytes: 300, Chunks: 1, JSONBytes: 145, Took: time.Microsecond,
+		})
+	}
 }
