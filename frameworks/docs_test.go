@@ -1,5 +1,6 @@
 // Package frameworks has one program for each of several web frameworks, and the tests
-// that they pass. What is needed for each is in docs/frameworks.md and docs/serverless.md.
+// that they pass. What is needed for each is in docs/frameworks.md, docs/serverless.md and
+// docs/metrics.md.
 package frameworks
 
 import (
@@ -13,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var snippet = regexp.MustCompile("(?s)(?:<!-- from ([^ ]+) -->\n)?```go\n(.*?)```")
+var snippet = regexp.MustCompile("(?s)(?:<!-- from ([^ ]+) -->\n)?```(?:go|yaml)\n(.*?)```")
 
 func TestPagesQuoteWhatIsTested(t *testing.T) {
-	for _, page := range []string{"frameworks.md", "serverless.md"} {
+	for _, page := range []string{"frameworks.md", "serverless.md", "metrics.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		require.NoError(t, err)
 		snippets := snippet.FindAllStringSubmatch(string(text), -1)
@@ -47,6 +48,7 @@ func TestPagesNameTheVersionsThatAreTested(t *testing.T) {
 	for page, modules := range map[string][]string{
 		"frameworks.md": {"chi", "mux", "echo", "gin", "fiber", "huma", "connect", "quic-go", "websocket"},
 		"serverless.md": {"aws-lambda-go", "aws-lambda-go-api-proxy", "algnhsa", "functions-framework-go", "wazero"},
+		"metrics.md":    {"client_golang", "otel"},
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		require.NoError(t, err)

@@ -26,21 +26,6 @@ var (
 	wrongKey = bytes.Repeat([]byte{3}, 32)
 )
 
-// needPrometheus skips the test where Debian's package prometheus is missing, or fails it
-// where env CI is set.
-func needPrometheus(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"promtool", "prometheus"} {
-		if _, err := exec.LookPath(name); err != nil {
-			message := "the alerts and the dashboard are tried with Prometheus: install it (apt-get install prometheus)"
-			if os.Getenv("CI") != "" {
-				t.Fatal(message)
-			}
-			t.Skip(message)
-		}
-	}
-}
-
 type rule struct {
 	Alert, Expr         string
 	For                 string
@@ -196,7 +181,7 @@ func visits(t *testing.T, f *fleet.Fleet, minutes, each int) {
 }
 
 func TestAlerts(t *testing.T) {
-	needPrometheus(t)
+	fleet.NeedPrometheus(t)
 	missing := func(server int) string {
 		return fmt.Sprintf(`{alertname="SessionKeyMissing", cookie="sessionid", instance="server-%d"}`, server)
 	}
@@ -253,7 +238,7 @@ func TestAlerts(t *testing.T) {
 }
 
 func TestWhatTheAlertsSay(t *testing.T) {
-	needPrometheus(t)
+	fleet.NeedPrometheus(t)
 	f, err := fleet.New(t.TempDir(), 2, key)
 	require.NoError(t, err)
 	defer f.Close()
@@ -301,7 +286,7 @@ func promtool(t *testing.T, f *fleet.Fleet, test string) {
 
 // Prometheus itself answers each query of the dashboard.
 func TestTheDashboardShowsWhatHappened(t *testing.T) {
-	needPrometheus(t)
+	fleet.NeedPrometheus(t)
 	f, err := fleet.New(t.TempDir(), 3, key)
 	require.NoError(t, err)
 	defer f.Close()

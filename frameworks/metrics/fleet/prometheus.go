@@ -12,28 +12,53 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"testing"
 	"time"
 )
 
-// A Prometheus is a server that has a recording.
+// NeedPrometheus skips the test where Debian's package prometheus is missing, or fails it
+// where env CI is set.
+func NeedPrometheus(t testing.TB) {
+	t.Helper()
+	for _, name := range []string{"promtool", "prometheus"} {
+		if _, err := exec.LookPath(name); err != nil {
+			message := "the alerts and the dashboard are tried with Prometheus: install it (apt-get install prometheus)"
+			if os.Getenv("CI") != "" {
+				t.Fatal(message)
+			}
+			t.Skip(message)
+		}
+	}
+}
+
+// A Prometheus is a server of its own.
 type Prometheus struct {
 	url     string
 	process *exec.Cmd
 }
 
-// Serve starts the program prometheus, with files in dir, which must be new. Close it.
+// Serve starts Prometheus with the recording, in dir, which must be new. Close it.
 func (r *Recording) Serve(ctx context.Context, dir string) (*Prometheus, error) {
-	samples, config, data := filepath.Join(dir, "samples"), filepath.Join(dir, "prometheus.yml"), filepath.Join(dir, "data")
+	samples := filepath.Join(dir, "samples")
 	f, err := os.Create(samples)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(r.WriteOpenMetrics(f), f.Close(), os.WriteFile(config, nil, 0o600)); err != nil {
+	if err := errors.Join(r.WriteOpenMetrics(f), f.Close()); err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, "promtool", "tsdb", "create-blocks-from", "openmetrics", samples, data).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "promtool", "tsdb", "create-blocks-from", "openmetrics", samples, filepath.Join(dir, "data")).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("promtool: %w: %s", err, out)
+	}
+	return StartPrometheus(ctx, dir, "")
+}
+
+// StartPrometheus starts the program prometheus with a configuration, in dir. Close it.
+func StartPrometheus(ctx context.Context, dir, config string) (*Prometheus, error) {
+	path := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
 	if err != nil {
@@ -41,8 +66,8 @@ func (r *Recording) Serve(ctx context.Context, dir string) (*Prometheus, error) 
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	p := &Prometheus{"http://" + address, exec.CommandContext(ctx, "prometheus", "--config.file="+config,
-		"--storage.tsdb.path="+data, "--storage.tsdb.retention.time=100y", "--web.listen-address="+address)}
+	p := &Prometheus{"http://" + address, exec.CommandContext(ctx, "prometheus", "--config.file="+path,
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--storage.tsdb.retention.time=100y", "--web.listen-address="+address)}
 	if err := p.process.Start(); err != nil {
 		return nil, err
 	}

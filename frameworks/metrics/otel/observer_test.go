@@ -3,11 +3,14 @@ package otel
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	promclient "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/prometheus"
@@ -18,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/frameworks/metrics/fleet"
 	"example.com/cookiestore/frameworks/metrics/prom"
 	"example.com/cookiestore/frameworks/metrics/visit"
 )
@@ -152,6 +156,30 @@ func TestTheNamesInPrometheusAreTheSame(t *testing.T) {
 	}, func(h http.Handler) http.Handler { return h })
 
 	require.Equal(t, series(t, theirs), series(t, reg))
+}
+
+// Prometheus itself, with prometheus.yml, drops the prefix of the labels.
+func TestTheLabelsInPrometheusAreTheSame(t *testing.T) {
+	fleet.NeedPrometheus(t)
+	reg := promclient.NewRegistry()
+	exporter, err := prometheus.New(prometheus.WithRegisterer(reg))
+	require.NoError(t, err)
+	observe, err := Observer(metric.NewMeterProvider(metric.WithReader(exporter)).Meter("sessions"))
+	require.NoError(t, err)
+	observe(t.Context(), cookiestore.Event{Kind: cookiestore.EventRefused, Reason: "tampered", Cookie: "sessionid"})
+	site := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	defer site.Close()
+	config, err := os.ReadFile("prometheus.yml")
+	require.NoError(t, err)
+	p, err := fleet.StartPrometheus(t.Context(), t.TempDir(), "global: {scrape_interval: 100ms}\n"+
+		strings.ReplaceAll(string(config), "shop.internal:9464", strings.TrimPrefix(site.URL, "http://")))
+	require.NoError(t, err)
+	defer p.Close()
+	require.Eventually(t, func() bool {
+		lines, err := p.Query(t.Context(), `cookiestore_session_events_total{cookie="sessionid", event="refused", reason="tampered"}`,
+			time.Now().Add(-fleet.Interval), time.Now())
+		return err == nil && len(lines) == 1
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // series are the label names of each metric, without what OpenTelemetry adds.
