@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -182,7 +183,8 @@ func TestTheLabelsInPrometheusAreTheSame(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond)
 }
 
-// series are the label names of each metric, without what OpenTelemetry adds.
+// series are the label names of each metric, without what OpenTelemetry adds, and the
+// bounds of its buckets.
 func series(t *testing.T, reg *promclient.Registry) map[string]map[string]bool {
 	t.Helper()
 	families, err := reg.Gather()
@@ -191,6 +193,9 @@ func series(t *testing.T, reg *promclient.Registry) map[string]map[string]bool {
 	for _, f := range families {
 		all[f.GetName()] = map[string]bool{}
 		for _, m := range f.GetMetric() {
+			for _, b := range m.GetHistogram().GetBucket() {
+				all[f.GetName()][fmt.Sprintf("le %.6g", b.GetUpperBound())] = true
+			}
 			for _, l := range m.GetLabel() {
 				if l.GetName() != "error_type" {
 					all[f.GetName()][strings.TrimPrefix(l.GetName(), "cookiestore_")] = true
