@@ -1,6 +1,7 @@
 package cookiestore_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,9 +12,9 @@ import (
 
 // benchRequest serves one request over and over, as a server would with
 // keep-alive, and without a server's own costs.
-func benchRequest(b *testing.B, handler http.HandlerFunc) {
+func benchRequest(b *testing.B, handler http.HandlerFunc, options ...cookiestore.Option) {
 	store := newStore(b)
-	served := cookiestore.Middleware(store)(handler)
+	served := cookiestore.Middleware(store, options...)(handler)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.AddCookie(sessiontest.Cookie(b, store, jsonObject(b, benchSession)))
 	w := &discard{header: http.Header{}}
@@ -30,11 +31,16 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
 
-func BenchmarkChange(b *testing.B) {
-	benchRequest(b, func(w http.ResponseWriter, r *http.Request) {
-		s := cookiestore.FromContext(r.Context())
-		s.Set("num_visits", cookiestore.Get(s, "num_visits", 0)+1)
-	})
+func countVisit(_ http.ResponseWriter, r *http.Request) {
+	s := cookiestore.FromContext(r.Context())
+	s.Set("num_visits", cookiestore.Get(s, "num_visits", 0)+1)
+}
+
+func BenchmarkChange(b *testing.B) { benchRequest(b, countVisit) }
+
+// BenchmarkChangeObserved is the same with an observer that does nothing.
+func BenchmarkChangeObserved(b *testing.B) {
+	benchRequest(b, countVisit, cookiestore.WithObserver(func(context.Context, cookiestore.Event) {}))
 }
 
 func BenchmarkRead(b *testing.B) {

@@ -20,6 +20,7 @@ import (
 // untested are pages whose snippets are not tested here.
 var untested = map[string]string{
 	"frameworks.md": "its programs are tested in frameworks/",
+	"metrics.md":    "its programs are tested in frameworks/",
 	"serverless.md": "its programs are tested in frameworks/",
 	"login.md":      "its programs are tested in frameworks/",
 }

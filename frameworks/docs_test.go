@@ -1,6 +1,6 @@
 // Package frameworks has one program for each of several web frameworks, and the tests
-// that they pass. What is needed for each is in docs/frameworks.md, docs/serverless.md and
-// docs/login.md.
+// that they pass. What is needed for each is in docs/frameworks.md, docs/serverless.md,
+// docs/login.md and docs/metrics.md.
 package frameworks
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var snippet = regexp.MustCompile("(?s)(?:<!-- from ([^ ]+) -->\n)?```go\n(.*?)```")
+var snippet = regexp.MustCompile("(?s)(?:<!-- from ([^ ]+) -->\n)?```(?:go|yaml)\n(.*?)```")
 
 func TestPagesQuoteWhatIsTested(t *testing.T) {
-	for _, page := range []string{"frameworks.md", "serverless.md", "login.md"} {
+	for _, page := range []string{"frameworks.md", "serverless.md", "login.md", "metrics.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		require.NoError(t, err)
 		snippets := snippet.FindAllStringSubmatch(string(text), -1)
@@ -49,6 +49,7 @@ func TestPagesNameTheVersionsThatAreTested(t *testing.T) {
 		"frameworks.md": {"chi", "mux", "echo", "gin", "fiber", "huma", "connect", "quic-go", "websocket"},
 		"serverless.md": {"aws-lambda-go", "aws-lambda-go-api-proxy", "algnhsa", "functions-framework-go", "wazero"},
 		"login.md":      {"go-oidc", "oauth2", "goth", "authboss", "webauthn"},
+		"metrics.md":    {"client_golang", "otel"},
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		require.NoError(t, err)
