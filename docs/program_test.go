@@ -37,6 +37,7 @@ var packages = map[string]string{
 	"require":      "github.com/stretchr/testify/require",
 	"securecookie": "github.com/gorilla/securecookie",
 	"sessions":     "github.com/gorilla/sessions",
+	"dbsc":         "example.com/cookiestore/dbsc",
 	"sessiontest":  "example.com/cookiestore/sessiontest",
 	"slices":       "slices",
 	"slog":         "log/slog",
