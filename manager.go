@@ -50,8 +50,13 @@ func NewManager(store Store, options ...Option) (*Manager, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if own, ok := store.(*CookieStore); ok && own.keys != nil {
-		m.signing = own
+	if own, ok := store.(*CookieStore); ok {
+		switch {
+		case own.codec == nil:
+			return nil, usage("the CookieStore is an empty one: make it with New")
+		case own.keys != nil:
+			m.signing = own
+		}
 	}
 	m.jar = newJar(&m.settings)
 	m.outer = outerName(m.cookie.Name)
@@ -78,6 +83,9 @@ func (m *Manager) Load(ctx context.Context, cookies ...string) (*Session, error)
 // Inside of [Middleware], Save takes its place: what was saved is not saved again,
 // and the cookies are the caller's to set.
 func (m *Manager) Save(ctx context.Context, s *Session) ([]*http.Cookie, error) {
+	if s == nil {
+		return nil, usage("the session is nil")
+	}
 	var r *http.Request
 	if x, ok := ctx.Value(m.outer).(*exchangeContext); ok {
 		r = x.request

@@ -964,3 +964,18 @@ func TestNilPointersAreMisuse(t *testing.T) {
 		cookiestore.CachedRevocations((*cookiestore.MemoryRevocations)(nil), time.Second, 1)
 	})
 }
+
+func TestWhatIsNilIsSaid(t *testing.T) {
+	_, err := cookiestore.NewManager(&cookiestore.CookieStore{})
+	require.EqualError(t, err, "cookiestore: the CookieStore is an empty one: make it with New")
+	m, err := cookiestore.NewManager(newStore(t))
+	require.NoError(t, err)
+	_, err = m.Save(t.Context(), nil)
+	require.EqualError(t, err, "cookiestore: the session is nil")
+	require.PanicsWithValue(t, "cookiestore: the handler is nil", func() { m.Handler(nil) })
+	require.PanicsWithValue(t, "cookiestore: the handler is nil", func() { m.Handler((*http.ServeMux)(nil)) })
+	require.PanicsWithValue(t, "cookiestore: an option of NewMemoryRevocations is nil", func() { cookiestore.NewMemoryRevocations(nil) })
+	require.PanicsWithValue(t, "cookiestore: an option of CachedRevocations is nil", func() {
+		cookiestore.CachedRevocations(cookiestore.NewMemoryRevocations(), time.Second, 1, nil)
+	})
+}

@@ -53,7 +53,8 @@ import (
 // one name are one: the inner uses the session that is there.
 //
 // Middleware panics if the options contradict each other (see [NewManager]): a
-// program that can't set its cookie must not start.
+// program that can't set its cookie must not start. The function that it returns panics if
+// the handler is nil.
 func Middleware(store Store, options ...Option) func(http.Handler) http.Handler {
 	m, err := NewManager(store, options...)
 	if err != nil {
@@ -64,6 +65,9 @@ func Middleware(store Store, options ...Option) func(http.Handler) http.Handler 
 
 // Handler is [Middleware] for a Manager that is there already.
 func (m *Manager) Handler(next http.Handler) http.Handler {
+	if isNil(next) {
+		panic("cookiestore: the handler is nil")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parent := r.Context()
 		if outer, ok := parent.Value(m.outer).(*exchangeContext); ok { // this middleware is around us already

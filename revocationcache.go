@@ -53,7 +53,7 @@ func WithCacheClock(now func() time.Time) CacheOption {
 // ask is for the backend's own timeouts to say.
 //
 // A million sessions take about 170 MB (BenchmarkCachedRevocationsMemory measures it).
-// It panics if r is nil, or d or sessions is not positive.
+// It panics if r or an option is nil, or d or sessions is not positive.
 func CachedRevocations(r Revocations, d time.Duration, sessions int, options ...CacheOption) Revocations {
 	if isNil(r) || d <= 0 || sessions <= 0 {
 		panic("cookiestore: CachedRevocations needs Revocations, and a positive time and number of sessions")
@@ -69,6 +69,9 @@ func CachedRevocations(r Revocations, d time.Duration, sessions int, options ...
 		users:    map[string]uint64{},
 	}
 	for _, option := range options {
+		if option == nil {
+			panic("cookiestore: an option of CachedRevocations is nil")
+		}
 		option(c)
 	}
 	c.start = c.now()

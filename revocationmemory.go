@@ -50,6 +50,9 @@ func NewMemoryRevocations(options ...MemoryOption) *MemoryRevocations {
 		all:      noCutoff,
 	}
 	for _, option := range options {
+		if option == nil {
+			panic("cookiestore: an option of NewMemoryRevocations is nil")
+		}
 		option(m)
 	}
 	return m
