@@ -189,41 +189,6 @@ func (m *Manager) restore(ctx context.Context, value string, rec Record, now tim
 	return nil
 }
 
-// revoke ends sessions, and all copies of their cookies: those that were saved since this
-// one, too, and last longer.
-func (m *Manager) revoke(ctx context.Context, ids []identity) error {
-	if m.rules.revocations == nil {
-		return nil
-	}
-	for _, i := range ids {
-		until := m.rules.longest(time.Unix(i.latest, 0), m.rules.now())
-		if err := m.rules.revocations.Revoke(ctx, i.id, until); err != nil {
-			return fmt.Errorf("session can't be revoked: %w", err)
-		}
-	}
-	return nil
-}
-
-// RevokeUser ends all sessions of the user that have begun until now, on every device, as
-// [WithRevocations] tells users apart. That includes the session of this request; a login
-// that follows begins one that lasts. The error is that of the [Revocations], or says that
-// there are none.
-func (m *Manager) RevokeUser(ctx context.Context, user string) error {
-	if m.rules.revocations == nil {
-		return usage("RevokeUser needs WithRevocations")
-	}
-	now := m.rules.now()
-	var until time.Time // SetExpiry may have let them last for however long
-	if m.rules.lifetime > 0 {
-		until = now.Add(m.rules.lifetime)
-	}
-	upTo := time.UnixMicro(m.rules.moments.after(now))
-	if err := m.rules.revocations.RevokeUser(ctx, user, upTo, until); err != nil {
-		return fmt.Errorf("the user's sessions can't be revoked: %w", err)
-	}
-	return nil
-}
-
 // loadNewest is load for several cookies. Of those that are valid the newest counts. Where
 // two are equally new, it is the later in the field: browsers send those that were set
 // first before others. It returns those that are refused, too.

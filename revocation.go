@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -59,6 +60,41 @@ type Identity struct {
 
 	// StartedAt is when the session began. Saving it doesn't move it.
 	StartedAt time.Time
+}
+
+// revoke ends sessions, and all copies of their cookies: those that were saved since this
+// one, too, and last longer.
+func (m *Manager) revoke(ctx context.Context, ids []identity) error {
+	if m.rules.revocations == nil {
+		return nil
+	}
+	for _, i := range ids {
+		until := m.rules.longest(time.Unix(i.latest, 0), m.rules.now())
+		if err := m.rules.revocations.Revoke(ctx, i.id, until); err != nil {
+			return fmt.Errorf("session can't be revoked: %w", err)
+		}
+	}
+	return nil
+}
+
+// RevokeUser ends all sessions of the user that have begun until now, on every device, as
+// [WithRevocations] tells users apart. That includes the session of this request; a login
+// that follows begins one that lasts. The error is that of the [Revocations], or says that
+// there are none.
+func (m *Manager) RevokeUser(ctx context.Context, user string) error {
+	if m.rules.revocations == nil {
+		return usage("RevokeUser needs WithRevocations")
+	}
+	now := m.rules.now()
+	var until time.Time // SetExpiry may have let them last for however long
+	if m.rules.lifetime > 0 {
+		until = now.Add(m.rules.lifetime)
+	}
+	upTo := time.UnixMicro(m.rules.moments.after(now))
+	if err := m.rules.revocations.RevokeUser(ctx, user, upTo, until); err != nil {
+		return fmt.Errorf("the user's sessions can't be revoked: %w", err)
+	}
+	return nil
 }
 
 var (
