@@ -76,6 +76,10 @@ type binding struct {
 	dbsc.Status
 	Left     remaining // of the bound cookie
 	Lifetime remaining // of any
+
+	// FirstMinute is what is left of the minute after the login in which requests pass
+	// without the bound cookie.
+	FirstMinute remaining
 }
 
 // Binding is that of the visitor's session, or nil if the site binds none.
@@ -86,6 +90,7 @@ func (p *page) Binding() *binding {
 	}
 	b := binding{Status: s.binder.Status(p.r), Lifetime: remaining{s.config.dbscLifetime}}
 	b.Left = remainingAt(b.Until, s.now())
+	b.FirstMinute = remainingAt(b.Offered.Add(time.Minute), s.now())
 	return &b
 }
 

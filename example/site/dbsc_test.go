@@ -252,7 +252,7 @@ func TestBindingPage(t *testing.T) {
 	t.Run("says that the visitor isn't signed in", func(t *testing.T) {
 		page := cookies.Visit(t, "-dbsc").Get("/dbsc")
 		assert.Contains(t, page, "<strong>Not bound.</strong> The site offers it when somebody signs in.")
-		assert.NotContains(t, page, "before it was switched on")
+		assert.NotContains(t, page, "before it did")
 		assert.Contains(t, page, "It ends after about 10 minutes.")
 		assert.NotContains(t, page, "curl")
 	})
@@ -261,10 +261,10 @@ func TestBindingPage(t *testing.T) {
 		off.Post("/login", "user", "Ada")
 		v := cookies.VisitAt(t, off.Clock, "-dbsc", "-revoke", "off")
 		v.SetCookie(off.Cookie())
-		assert.Contains(t, v.Get("/dbsc"), "before it was switched on")
+		assert.Contains(t, v.Get("/dbsc"), "You signed in before it did.")
 	})
 	t.Run("says what a copy from before is worth", func(t *testing.T) {
-		for revoke, says := range map[string]string{"memory": "to bind it ends them", "off": "still work, since revocation is off"} {
+		for revoke, says := range map[string]string{"memory": "binding it ended them", "off": "still work, since revocation is off"} {
 			ada := signIn(t, cookies.Visit(t, "-dbsc", "-revoke", revoke)).register()
 			assert.Contains(t, ada.Get("/dbsc"), says)
 		}
@@ -280,6 +280,13 @@ func TestBindingPage(t *testing.T) {
 	t.Run("has the lifetime of the flag", func(t *testing.T) {
 		ada := signIn(t, cookies.Visit(t, "-dbsc", "-dbsc-lifetime", "90")).register()
 		assert.Contains(t, ada.Get("/dbsc"), `data-seconds="90">90 seconds</span>`)
+	})
+	t.Run("says for how long requests pass without the bound cookie", func(t *testing.T) {
+		ada := signIn(t, cookies.Visit(t, "-dbsc")).register()
+		ada.Clock.Advance(50 * time.Second)
+		assert.Contains(t, ada.Get("/dbsc"), `for <span class="left" role="timer" data-seconds="10">10 seconds</span> more`)
+		ada.Clock.Advance(10 * time.Second)
+		assert.NotContains(t, ada.Get("/dbsc"), " more.")
 	})
 }
 
