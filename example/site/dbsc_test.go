@@ -133,6 +133,7 @@ func TestACopyOfTheJar(t *testing.T) {
 	assert.Contains(t, ada.Get("/dbsc"), "<strong>Not bound.</strong> The site offered it on <time datetime=\"2026-03-01T12:00:00Z\">")
 	ada.register()
 	ada.Post("/session", "op", "set", "key", "secret", "value", `"of Ada"`)
+	ada.Browse("POST", "/flash", "message", "The page takes it out of the session, and sets another cookie.")
 	ada.Clock.Advance(2 * time.Minute)
 
 	page := ada.Get("/dbsc")
