@@ -1,7 +1,11 @@
 package main
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
 	"io"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
@@ -38,8 +42,35 @@ func TestProgram(t *testing.T) {
 		p.Stop()
 	})
 
+	t.Run("serves HTTPS with its own certificate, and says what Chromium is to be told", func(t *testing.T) {
+		p := sitetest.Start(t, binary, []string{"SESSION_KEY=" + sitetest.HexKey}, "-dbsc")
+		p.Says(" in a browser, which warns of the certificate. (Ctrl-C stops it.)")
+		p.Says("Chrome on Windows")
+		command := strings.Fields(p.Says("--ignore-certificate-errors-spki-list="))
+		url := command[len(command)-1]
+		p.Says("serving url=" + strings.Replace(url, "localhost", "127.0.0.1", 1) + " secure=true store=cookie")
+		var key [sha256.Size]byte
+		client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+			InsecureSkipVerify: true, // as the flag has Chromium do
+			VerifyConnection: func(state tls.ConnectionState) error {
+				key = sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
+				return state.PeerCertificates[0].VerifyHostname("localhost")
+			},
+		}}}
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		require.NoError(t, err)
+		response, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Contains(t, command, "--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(key[:]))
+		require.Len(t, response.Cookies(), 1)
+		assert.True(t, response.Cookies()[0].Secure)
+		client.CloseIdleConnections()
+		p.Stop()
+	})
+
 	t.Run("refuses to start with a sentence and status 2", func(t *testing.T) {
-		for _, args := range [][]string{{"-store", "sqlite"}, {"-key", sitetest.HexKey[:60]}, {"-nope"}, {"-revoke", "database"}, {"-chunks", "9"}} {
+		for _, args := range [][]string{{"-store", "sqlite"}, {"-key", sitetest.HexKey[:60]}, {"-nope"}, {"-revoke", "database"}, {"-chunks", "9"}, {"-dbsc", "-secure=false"}} {
 			assert.NotContains(t, sitetest.RefusesToStart(t, binary, args...), sitetest.HexKey[:60])
 		}
 	})

@@ -89,37 +89,48 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		{"cookie", []string{"-revoke", "memory"}, 768, 1024, true},
 		{"cookie", nil, 1440, 900, false},
 		{"cookie", []string{"-encrypt", "-chunks", "3", "-revoke", "memory"}, 360, 740, false},
+		{"cookie", []string{"-dbsc"}, 768, 1024, false},
 		{"sqlite", nil, 360, 740, true},
 		{"sqlite", []string{"-spill", "-revoke", "database"}, 1440, 900, true},
 	} {
 		t.Run(fmt.Sprintf("%s %s at %d pixels, dark %t", test.store, strings.Join(test.flags, " "), test.width, test.dark), func(t *testing.T) {
 			server := newPlace(t, test.store).Serve(t, time.Now, test.flags...)
-			b := startBrowser(t, findBrowser(t), t.TempDir(), server.URL)
+			base, flags := server.URL, []string(nil)
+			if server.TLS != nil {
+				base, flags = byName(server), []string{binds, trusts(server)}
+			}
+			b := startBrowser(t, findBrowser(t), t.TempDir(), base, flags...)
 			require.NoError(t, chromium.Look(b.ctx, test.width, test.height, test.dark))
-			err := tour.Walk(b.ctx, server.URL, func(page string) error {
-				shifted, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](shifts, chromedp.EvalAwaitPromise))
-				if err != nil {
-					return err
-				}
-				if page != "forge" { // where typing moves what is below
-					assert.Empty(t, shifted, "layout shift on %s", page)
-				}
-				if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](script+";0")); err != nil {
-					return err
-				}
-				found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](findings, chromedp.EvalAwaitPromise))
-				if err != nil {
-					return err
-				}
-				assert.Empty(t, found, page)
-				cut, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](wide))
-				assert.Empty(t, cut, "cut off on %s", page)
-				return err
+			err := tour.Walk(b.ctx, base, func(page string) error {
+				return b.accessible(script, page)
 			})
 			require.NoError(t, err)
 			b.onlyRefusals()
 		})
 	}
+}
+
+// accessible has axe-core look at the page in the browser, and checks that it fits.
+func (b *browser) accessible(script, page string) error {
+	b.Helper()
+	shifted, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](shifts, chromedp.EvalAwaitPromise))
+	if err != nil {
+		return err
+	}
+	if page != "forge" { // where typing moves what is below
+		assert.Empty(b, shifted, "layout shift on %s", page)
+	}
+	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](script+";0")); err != nil {
+		return err
+	}
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](findings, chromedp.EvalAwaitPromise))
+	if err != nil {
+		return err
+	}
+	assert.Empty(b, found, page)
+	cut, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](wide))
+	assert.Empty(b, cut, "cut off on %s", page)
+	return err
 }
 
 // onlyRefusals checks that all that went wrong are pages that a visitor may not have, and

@@ -52,11 +52,11 @@ type browser struct {
 }
 
 // startBrowser starts Chromium on a profile, and stops it when the test ends.
-func startBrowser(t *testing.T, path, profile, base string) *browser {
+func startBrowser(t *testing.T, path, profile, base string, flags ...string) *browser {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	ctx, cancel = chromium.Start(ctx, path, profile)
+	ctx, cancel = chromium.Start(ctx, path, profile, flags...)
 	t.Cleanup(cancel)
 
 	b := &browser{T: t, ctx: ctx, base: base, requests: map[network.RequestID]string{}}

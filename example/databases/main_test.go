@@ -90,7 +90,7 @@ func TestHelpNamesEachFlagAndItsVariable(t *testing.T) {
 	_, err := parseFlags([]string{"-help"}, noEnvironment, &out)
 	require.ErrorIs(t, err, flag.ErrHelp)
 	for name, variable := range map[string]string{"addr": "ADDR", "store": "STORE", "dsn": "DSN", "key": "SESSION_KEY",
-		"spill": "SPILL", "revoke": "REVOKE", "encrypt": "ENCRYPT", "chunks": "CHUNKS"} {
+		"spill": "SPILL", "revoke": "REVOKE", "encrypt": "ENCRYPT", "chunks": "CHUNKS", "dbsc": "DBSC"} {
 		assert.Regexp(t, `(?m)^  -`+name+`\b.*\$`+variable+`$`, out.String())
 	}
 	for _, dsn := range exampleDSNs {

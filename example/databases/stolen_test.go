@@ -26,7 +26,7 @@ type request struct {
 func thiefRequests() []request {
 	op := func(pairs ...string) request { return request{"/session", sitetest.Fields(pairs...)} }
 	var all []request
-	for _, path := range []string{"/", "/login", "/account", "/everywhere", "/encryption", "/large", "/car", "/flash", "/set-session",
+	for _, path := range []string{"/", "/login", "/account", "/everywhere", "/dbsc", "/encryption", "/large", "/car", "/flash", "/set-session",
 		"/get-session", "/api", "/forge", "/forge/sent", "/rotate", "/stores", "/inspect", "/sessfun", "/session.json"} {
 		all = append(all, request{path: path})
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/dbsc"
 )
 
 // state is the session as JSON.
@@ -75,7 +76,7 @@ func showAPI(w http.ResponseWriter, r *http.Request) {
 // what changed, and other clients the session as JSON.
 func (s *site) changeState(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
-	if field, err := change(session, r); err != nil {
+	if field, err := s.change(session, r); err != nil {
 		badField(w, r, field, "%v", err)
 		return
 	}
@@ -88,10 +89,13 @@ func (s *site) changeState(w http.ResponseWriter, r *http.Request) {
 
 // change does one operation on the session. An error is about the field that it
 // names, and the session is then as it was.
-func change(session *cookiestore.Session, r *http.Request) (field string, err error) {
+func (s *site) change(session *cookiestore.Session, r *http.Request) (field string, err error) {
 	key, value, op := r.PostFormValue("key"), r.PostFormValue("value"), r.PostFormValue("op")
 	if key == "" && (op == "set" || op == "delete") {
 		return "key", errors.New("missing")
+	}
+	if key == dbsc.Key && s.binder != nil && (op == "set" || op == "delete") {
+		return "key", errors.New("it says what the session is bound to, and whoever has a copy could unbind it")
 	}
 	switch op {
 	case "set":

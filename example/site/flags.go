@@ -21,6 +21,8 @@ type Config struct {
 	encrypt                 bool
 	chunks                  int
 	revoke                  string // off, memory, or what a program knows beside
+	dbsc                    bool
+	dbscLifetime            time.Duration // of the bound cookie
 }
 
 // Encrypts reports whether the sessions in cookies are to be encrypted.
@@ -46,7 +48,7 @@ type Flags struct {
 // -revoke with more.
 func NewFlags(program string, more ...string) *Flags {
 	revokeMore := strings.Join(more, "")
-	f := &Flags{flag.NewFlagSet(program, flag.ContinueOnError), map[string]string{}, Config{maxAge: 14 * 24 * time.Hour, chunks: 1}}
+	f := &Flags{flag.NewFlagSet(program, flag.ContinueOnError), map[string]string{}, Config{maxAge: 14 * 24 * time.Hour, chunks: 1, dbscLifetime: 10 * time.Minute}}
 	f.set.SetOutput(io.Discard) // Main prints the errors
 	c := &f.config
 	f.Text(&c.addr, "addr", "ADDR", "127.0.0.1:8080", "`host:port` to serve on; port 0 takes a free one")
@@ -54,13 +56,16 @@ func NewFlags(program string, more ...string) *Flags {
 	f.Text(&c.oldKeys, "old-keys", "SESSION_OLD_KEYS", "", "`keys` that are still accepted, newest first, separated by commas or line breaks")
 	f.Text(&c.djangoKey, "django-key", "DJANGO_SECRET_KEY", "", "Django's `SECRET_KEY`, to share sessions with a Django site;\n-old-keys are then its SECRET_KEY_FALLBACKS")
 	f.Text(&c.name, "name", "COOKIE_NAME", "sessionid", "`name` of the session cookie")
-	f.set.Func("max-age", "how long a session lasts after it was saved: a `duration` such as 30m, or seconds (default 336h, two weeks)", c.setMaxAge)
+	f.set.Func("max-age", "how long a session lasts after it was saved: a `duration` such as 30m, or seconds (default 336h, two weeks)", setDuration(&c.maxAge))
 	f.variables["max-age"] = "SESSION_MAX_AGE"
 	f.Switch(&c.secure, "secure", "COOKIE_SECURE", "let browsers send the cookie over HTTPS alone (default: off on a loopback address, on elsewhere)")
 	f.Switch(&c.encrypt, "encrypt", "ENCRYPT", "encrypt the sessions in cookies, so that visitors can't read them")
 	f.set.Func("chunks", fmt.Sprintf("into how many cookies a large session may be split, a `number` from 1 to %d (default 1)", maxChunks), c.setChunks)
 	f.variables["chunks"] = "CHUNKS"
 	f.Text(&c.revoke, "revoke", "REVOKE", "off", "`where` it is noted which sessions were ended, so that copies of their cookies are refused:\noff, memory (of this process)"+revokeMore)
+	f.Switch(&c.dbsc, "dbsc", "DBSC", "bind sessions to the visitors' devices (Device Bound Session Credentials), over HTTPS with a\ncertificate that the program makes; switches on -revoke memory, unless -revoke is given")
+	f.set.Func("dbsc-lifetime", "how long a copy of all cookies of a bound session works, a `duration`; under 5m only to try it out,\nsince browsers sign about six times in nine minutes (default 10m)", setDuration(&c.dbscLifetime))
+	f.variables["dbsc-lifetime"] = "DBSC_LIFETIME"
 	return f
 }
 
@@ -100,18 +105,21 @@ func (f *Flags) Parse(args []string, getenv func(string) string, out io.Writer) 
 			given[name] = true
 		}
 	}
-	return f.config.check(given["secure"])
+	return f.config.check(given)
 }
 
 // check refuses what contradicts itself, and fills in what depends on the rest.
-func (c Config) check(secureGiven bool) (Config, error) {
+func (c Config) check(given map[string]bool) (Config, error) {
 	host, _, err := net.SplitHostPort(c.addr)
 	if err != nil {
 		return c, Usagef("-addr %q is not host:port: %v", c.addr, err)
 	}
-	if !secureGiven {
+	if !given["secure"] {
 		ip := net.ParseIP(host)
-		c.secure = host != "localhost" && !ip.IsLoopback()
+		c.secure = c.dbsc || host != "localhost" && !ip.IsLoopback()
+	}
+	if c.dbsc && !given["revoke"] {
+		c.revoke = "memory" // ends what was copied before a session was bound
 	}
 	if c.key != "" && c.djangoKey != "" {
 		return c, Usagef("-key and -django-key (SESSION_KEY and DJANGO_SECRET_KEY) exclude each other: one key signs")
@@ -119,18 +127,26 @@ func (c Config) check(secureGiven bool) (Config, error) {
 	if c.encrypt && c.djangoKey != "" {
 		return c, Usagef("-encrypt and -django-key exclude each other: Django can't read encrypted sessions")
 	}
+	if c.dbsc && !c.secure {
+		return c, Usagef("-dbsc and -secure=false exclude each other: browsers bind sessions over HTTPS alone")
+	}
+	if given["dbsc-lifetime"] && !c.dbsc {
+		return c, Usagef("-dbsc-lifetime is for -dbsc")
+	}
 	return c, nil
 }
 
-// setMaxAge takes seconds, as Django does, as well as Go's durations.
-func (c *Config) setMaxAge(text string) (err error) {
-	if _, bare := strconv.Atoi(text); bare == nil {
-		text += "s"
+// setDuration takes seconds, as Django does, as well as Go's durations.
+func setDuration(d *time.Duration) func(text string) error {
+	return func(text string) (err error) {
+		if _, bare := strconv.Atoi(text); bare == nil {
+			text += "s"
+		}
+		if *d, err = time.ParseDuration(text); err != nil {
+			return errors.New("want seconds, or a duration such as 30m")
+		}
+		return nil
 	}
-	if c.maxAge, err = time.ParseDuration(text); err != nil {
-		return errors.New("want seconds, or a duration such as 30m")
-	}
-	return nil
 }
 
 // maxChunks is the most that [cookiestore.WithChunks] takes.

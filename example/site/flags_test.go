@@ -42,10 +42,16 @@ func TestFlags(t *testing.T) {
 			func(c *Config) { c.encrypt, c.chunks, c.revoke = true, 3, "memory" }},
 		{"by environment variables, too", nil, map[string]string{"ENCRYPT": "1", "CHUNKS": "8", "REVOKE": "memory"},
 			func(c *Config) { c.encrypt, c.chunks, c.revoke = true, 8, "memory" }},
+		{"binding sessions needs HTTPS, and ends copies from before", []string{"-dbsc"}, nil,
+			func(c *Config) { c.dbsc, c.secure, c.revoke = true, true, "memory" }},
+		{"what is given goes before that", []string{"-dbsc", "-revoke", "off", "-dbsc-lifetime", "90s"}, nil,
+			func(c *Config) { c.dbsc, c.secure, c.dbscLifetime = true, true, 90*time.Second }},
+		{"a binding may come from environment variables, too", nil, map[string]string{"DBSC": "1", "DBSC_LIFETIME": "60"},
+			func(c *Config) { c.dbsc, c.secure, c.revoke, c.dbscLifetime = true, true, "memory", time.Minute }},
 		{"Secure can be switched on for loopback", []string{"-secure"}, nil, func(c *Config) { c.secure = true }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want := Config{addr: "127.0.0.1:8080", name: "sessionid", maxAge: 14 * 24 * time.Hour, chunks: 1, revoke: "off"}
+			want := Config{addr: "127.0.0.1:8080", name: "sessionid", maxAge: 14 * 24 * time.Hour, chunks: 1, revoke: "off", dbscLifetime: 10 * time.Minute}
 			test.want(&want)
 			got, err := NewFlags("test").Parse(test.args, func(name string) string { return test.environment[name] }, io.Discard)
 			require.NoError(t, err)
@@ -75,6 +81,11 @@ func TestRefusedFlags(t *testing.T) {
 		{"too many chunks", []string{"-chunks", "9"}, "want a number from 1 to 8"},
 		{"chunks that are not a number", []string{"-chunks", "some"}, "want a number from 1 to 8"},
 		{"encryption that Django can't read", []string{"-encrypt", "-django-key", "x"}, "-encrypt and -django-key exclude each other"},
+		{"a binding without HTTPS", []string{"-dbsc", "-secure=false"}, "-dbsc and -secure=false exclude each other"},
+		{"the lifetime of what there isn't", []string{"-dbsc-lifetime", "1m"}, "-dbsc-lifetime is for -dbsc"},
+		{"a lifetime that is not one", []string{"-dbsc", "-dbsc-lifetime", "soon"}, "want seconds, or a duration"},
+		{"a lifetime of nothing", []string{"-dbsc", "-dbsc-lifetime", "0"}, "-dbsc: the lifetime is under a second"},
+		{"a binding with Django's key, which is short", []string{"-dbsc", "-django-key", "short"}, "-dbsc: the key has 5 bytes"},
 		{"revocations that are elsewhere", []string{"-revoke", "redis://user:" + sitetest.HexKey + "@127.0.0.1"}, "-revoke is neither off nor memory: a database and Redis are for go run ./example/databases"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,6 +118,7 @@ func TestHelpNamesEachFlagAndItsVariable(t *testing.T) {
 		"addr": "ADDR", "key": "SESSION_KEY", "old-keys": "SESSION_OLD_KEYS", "django-key": "DJANGO_SECRET_KEY",
 		"name": "COOKIE_NAME", "max-age": "SESSION_MAX_AGE", "secure": "COOKIE_SECURE", "own": "OWN",
 		"encrypt": "ENCRYPT", "chunks": "CHUNKS", "revoke": "REVOKE",
+		"dbsc": "DBSC", "dbsc-lifetime": "DBSC_LIFETIME",
 	} {
 		assert.Regexp(t, `(?m)^  -`+name+`\b.*\$`+variable+`$`, out.String())
 	}

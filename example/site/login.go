@@ -38,6 +38,7 @@ func login(w http.ResponseWriter, r *http.Request) {
 		session.SetExpiry(cookiestore.AtBrowserClose)
 	}
 	session.AddFlash("Welcome, " + user + ".")
+	offerBinding(w, r)
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 }
 

@@ -17,13 +17,13 @@ var (
 	//go:embed templates static
 	files embed.FS
 
-	//go:embed visits.go login.go car.go flash.go expire.go rotate.go encryption.go large.go everywhere.go
+	//go:embed visits.go login.go car.go flash.go expire.go rotate.go encryption.go large.go everywhere.go dbsc.go
 	sources embed.FS
 
 	pages = parsePages()
 )
 
-// A route is a page that the others link to. One without a path is not there yet.
+// A route is a page that the others link to.
 type route struct {
 	Path  string
 	Name  string // in the head of each page, where only the name has room
@@ -44,6 +44,7 @@ var story = []route{
 	{"/rotate", "Rotate", "Rotate the key", "A new signing key, and nobody is signed out."},
 	{"/large", "Grow", "Large sessions", "A session too large for one cookie: split over several, or in a row."},
 	{"/everywhere", "Revoke", "Sign out everywhere", "All sessions of a user end at once, on every device."},
+	{"/dbsc", "Bind", "Bind to the device", "A copy of the cookies is worth minutes on another device."},
 	{"/stores", "Compare", "Cookie or database", "The same session in both, counted in bytes."},
 }
 
@@ -57,19 +58,13 @@ var tools = []route{
 	{"/session.json", "", "JSON", "The session, and when it ends, for programs."},
 }
 
-// upcoming have no pages yet.
-var upcoming = []route{
-	{"", "", "Device binding", "A cookie that is worthless on another device."},
-}
-
 func parsePages() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"story":    func() []route { return story },
-		"tools":    func() []route { return tools },
-		"upcoming": func() []route { return upcoming },
-		"wheels":   func() []string { return []string{"steel", "alloy", "wooden"} },
-		"source":   source,
-		"listing":  func(label, text string) listing { return listing{label, text} },
+		"story":   func() []route { return story },
+		"tools":   func() []route { return tools },
+		"wheels":  func() []string { return []string{"steel", "alloy", "wooden"} },
+		"source":  source,
+		"listing": func(label, text string) listing { return listing{label, text} },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	parsed := map[string]*template.Template{}
 	names, err := files.ReadDir("templates")
@@ -130,18 +125,22 @@ func (p *page) write(w http.ResponseWriter, status int, name string) {
 // Cookie takes apart the session's cookies that the visitor has once the page is there,
 // or is nil without one.
 func (p *page) Cookie() (*anatomy, error) {
-	s := p.site()
+	cookies := p.sessionCookies()
+	if len(cookies.Values) == 0 {
+		return nil, nil
+	}
+	return p.site().takeApart(p.r.Context(), cookies)
+}
+
+// sessionCookies are those that the visitor has once the page is there.
+func (p *page) sessionCookies() cookieSet {
 	jar := jarOf(p.r)
 	for _, set := range p.Trace.SetCookie {
 		if c, err := http.ParseSetCookie(set); err == nil {
 			jar[c.Name] = c.Value // empty where it is deleted
 		}
 	}
-	cookies := s.cookiesIn(jar, s.config.name)
-	if len(cookies.Values) == 0 {
-		return nil, nil
-	}
-	return s.takeApart(p.r.Context(), cookies)
+	return p.site().cookiesIn(jar, p.site().config.name)
 }
 
 // CookieName is that of the session's cookie.

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,6 +45,9 @@ func (c Config) Handler(backend Backend, now func() time.Time) (http.Handler, er
 	if s.sessions, err = s.manager(c.name, s.logger); err != nil {
 		return nil, UsageError{Err: err}
 	}
+	if s.binder, err = c.binder(s.sessions); err != nil {
+		return nil, err
+	}
 	return s.handler(), nil
 }
 
@@ -79,15 +83,26 @@ func (c Config) Serve(ctx context.Context, handler http.Handler, attributes ...s
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    128 << 10, // eight chunks, and as many that /forge keeps
 	}
-	fmt.Fprintln(os.Stderr, invitation(listener.Addr(), c.secure))
+	serve, scheme := server.Serve, "http"
+	if c.dbsc {
+		certificate, err := ownCertificate(time.Now())
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		serve, scheme = func(l net.Listener) error { return server.ServeTLS(l, "", "") }, "https"
+		fmt.Fprintln(os.Stderr, bindingInvitation(listener.Addr(), certificate))
+	} else {
+		fmt.Fprintln(os.Stderr, invitation(listener.Addr(), c.secure))
+	}
 	if c.randomKey() {
 		slog.Warn("no -key given, so a random one signs: all sessions end when the server stops. " +
 			"Make a key that stays with `openssl rand -hex 32`, and pass it as SESSION_KEY")
 	}
-	log := []slog.Attr{slog.String("url", "http://"+listener.Addr().String()), slog.Bool("secure", c.secure)}
+	log := []slog.Attr{slog.String("url", scheme+"://"+listener.Addr().String()), slog.Bool("secure", c.secure)}
 	slog.LogAttrs(ctx, slog.LevelInfo, "serving", append(log, attributes...)...)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- serve(listener) }()
 
 	select {
 	case err := <-failed:
@@ -103,13 +118,19 @@ func (c Config) Serve(ctx context.Context, handler http.Handler, attributes ...s
 // invitation says what to open. A server on all addresses is on this machine's
 // loopback address, too, and a URL can't name all of them.
 func invitation(address net.Addr, secure bool) string {
-	host, port, _ := net.SplitHostPort(address.String())
-	if net.ParseIP(host).IsUnspecified() {
-		host = "localhost"
-	}
-	url := "http://" + net.JoinHostPort(host, port)
+	url := "http://" + visible(address, net.IP.IsUnspecified)
 	if secure {
 		return fmt.Sprintf("Open %s through an HTTPS proxy: browsers send the cookie over HTTPS alone, unless you start with -secure=false. (Ctrl-C stops it.)", url)
 	}
 	return fmt.Sprintf("Open %s in a browser. (Ctrl-C stops it.)", url)
+}
+
+// visible returns the host and port of an address, with localhost for the IPs that it is to
+// stand for.
+func visible(address net.Addr, local func(net.IP) bool) string {
+	host, port, _ := net.SplitHostPort(address.String())
+	if local(net.ParseIP(host)) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"example.com/cookiestore"
+	"example.com/cookiestore/dbsc"
 )
 
 // site is what the handlers that look behind the session need to know.
@@ -28,6 +29,7 @@ type site struct {
 	logger   *slog.Logger
 
 	revocations cookiestore.Revocations // nil where sessions are not ended before they expire
+	binder      *dbsc.Binder            // nil where sessions are not bound to devices
 }
 
 // maxBody is far more than a cookie can hold, and enough for a row.
@@ -44,6 +46,7 @@ func (s *site) handler() http.Handler {
 		"POST /logout":            logout,
 		"POST /logout-everywhere": s.logoutEverywhere,
 		"GET /everywhere":         s.showEverywhere,
+		"GET /dbsc":               showBinding,
 		"GET /encryption":         s.encryption,
 		"GET /large":              s.showLarge,
 		"POST /large":             resize,
@@ -71,7 +74,11 @@ func (s *site) handler() http.Handler {
 	mux.HandleFunc("GET /static/{file}", static)
 	mux.HandleFunc("GET /favicon.ico", static)
 
-	h := s.sessions.Handler(dressErrors(mux))
+	h := dressErrors(mux)
+	if s.binder != nil {
+		h = s.binder.Require(h)
+	}
+	h = s.sessions.Handler(h)
 	h = s.withVisit(h)
 	h = checkForm(h)
 	h = http.MaxBytesHandler(h, maxBody)
@@ -82,6 +89,9 @@ func (s *site) handler() http.Handler {
 // sameOrigin refuses the forms of other sites' pages.
 func sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
+	// A page of another site may be what has a browser refresh. What counts is the proof, and
+	// to refuse it here would end the binding.
+	protection.AddInsecureBypassPattern("POST /dbsc/refresh")
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusForbidden, "This form was sent by a page of another site, so it was ignored.")
 	}))

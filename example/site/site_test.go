@@ -47,6 +47,7 @@ func TestSite(t *testing.T) {
 		{"-encrypt", "-chunks", "3"},
 		{"-revoke", "memory"},
 		{"-encrypt", "-chunks", "2", "-revoke", "memory"},
+		{"-dbsc", "-revoke", "memory"},
 	} {
 		t.Run("cookie "+strings.Join(flags, " "), func(t *testing.T) { sitetest.Run(t, cookies.With(flags...)) })
 	}
@@ -149,6 +150,7 @@ func TestPagesShowTheCodeBehindThem(t *testing.T) {
 		{"/encryption", "signAndEncrypt", "encryption.go"},
 		{"/large", "resize", "large.go"},
 		{"/everywhere", "endAllSessions", "everywhere.go"},
+		{"/dbsc", "bindSessions", "dbsc.go"},
 		{"/get-session", "getSession", "expire.go"},
 		{"/set-session?name=x", "setSession", "expire.go"},
 	} {

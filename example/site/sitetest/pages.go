@@ -53,6 +53,7 @@ func everyRouteAnswers(t *testing.T, on Place) {
 		{"GET", "/account", nil, 401, page, page, "Not signed in"},
 		{"POST", "/logout", []string{}, 200, page, page, "You are signed out"},
 		{"GET", "/everywhere", nil, 200, page, page, "Two browsers, side by side"},
+		{"GET", "/dbsc", nil, 200, page, page, "Bind the session to the device"},
 		{"GET", "/encryption", nil, 200, page, page, "A session that its visitor can’t read"},
 		{"GET", "/large", nil, 200, page, page, "Nowhere yet"},
 		{"POST", "/large", []string{"size", "100"}, 303, "", "", ""},
@@ -144,7 +145,7 @@ func linksLeadSomewhere(t *testing.T, on Place) {
 		}
 	}
 	for _, path := range []string{"/login", "/account", "/car", "/flash", "/set-session?name=Ankit", "/get-session", "/sessfun",
-		"/session.json", "/api", "/inspect", "/forge", "/rotate", "/stores", "/encryption", "/large", "/everywhere"} {
+		"/session.json", "/api", "/inspect", "/forge", "/rotate", "/stores", "/encryption", "/large", "/everywhere", "/dbsc"} {
 		assert.True(t, seen[path], "nothing links to %s", path)
 	}
 }

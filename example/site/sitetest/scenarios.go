@@ -99,7 +99,7 @@ func homeCountsVisits(t *testing.T, on Place) {
 	decoded, _, _ = strings.Cut(decoded, "</code>")
 	assert.Contains(t, decoded, "\n  &#34;num_visits&#34;: 3")
 	assert.Equal(t, on.has("-revoke"), strings.Contains(decoded, "_session_id"))
-	for path, next := range map[string]string{"/": "/login", "/login": "/car", "/set-session?name=x": "/forge", "/forge": "/encryption", "/encryption": "/rotate", "/rotate": "/large", "/large": "/everywhere", "/everywhere": "/stores", "/stores": "", "/api": ""} {
+	for path, next := range map[string]string{"/": "/login", "/login": "/car", "/set-session?name=x": "/forge", "/forge": "/encryption", "/encryption": "/rotate", "/rotate": "/large", "/large": "/everywhere", "/everywhere": "/dbsc", "/dbsc": "/stores", "/stores": "", "/api": ""} {
 		assert.Equal(t, next != "", strings.Contains(v.Get(path), `<p class="next"><a href="`+next), path)
 	}
 	assert.Contains(t, on.Visit(t).Get("/"), "You have visited this page 1 time.", "another visitor")

@@ -54,10 +54,15 @@ func (p Place) readable() bool { return !p.inRows() && !p.has("-encrypt") }
 // ends reports whether a session ends for every copy of its cookie.
 func (p Place) ends() bool { return p.inRows() || p.has("-revoke") }
 
-// Serve runs the site until the test ends.
+// Serve runs the site until the test ends, over HTTPS if it binds sessions to devices.
 func (p Place) Serve(t *testing.T, now func() time.Time, flags ...string) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(p.Handler(t, now, flags...))
+	server := httptest.NewUnstartedServer(p.Handler(t, now, flags...))
+	if p.has("-dbsc") || slices.Contains(flags, "-dbsc") {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
 	return server
 }
@@ -86,7 +91,9 @@ func (p Place) VisitAt(t *testing.T, clock *sessiontest.Clock, flags ...string) 
 	require.NoError(t, err)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &Visitor{t, &http.Client{Jar: jar}, base, clock}
+	client := server.Client() // trusts its certificate
+	client.Jar = jar
+	return &Visitor{t, client, base, clock}
 }
 
 // At returns the visitor, jar and all, on another instance of the site. (Browsers and jars
@@ -107,7 +114,7 @@ func (v *Visitor) Other() *Visitor {
 	v.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(v, err)
-	return &Visitor{v.T, &http.Client{Jar: jar}, v.base, v.Clock}
+	return &Visitor{v.T, &http.Client{Transport: v.client.Transport, Jar: jar}, v.base, v.Clock}
 }
 
 // Do sends the request and returns status, header and text of the answer.
@@ -196,9 +203,10 @@ func (v *Visitor) SetCookie(value string) {
 	v.client.Jar.SetCookies(v.base, []*http.Cookie{{Name: "sessionid", Value: value, Path: "/"}})
 }
 
-var sessionID = regexp.MustCompile(`,?(?:\n  )?("|&#34;)_session_id("|&#34;): ?("|&#34;)[^"&]*("|&#34;)`)
+var sessionID = regexp.MustCompile(`,?(?:\n  )?("|&#34;)_(?:session_id|dbsc)("|&#34;): ?("|&#34;)[^"&]*("|&#34;)`)
 
-// withoutID takes the session's ID out of JSON, where the place has IDs.
+// withoutID takes the session's ID and what it is bound to out of JSON, where the place has
+// these.
 func withoutID(text string) string { return sessionID.ReplaceAllString(text, "") }
 
 // Data returns the session's dictionary as JSON, without its ID.

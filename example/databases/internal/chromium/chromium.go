@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"strings"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -21,9 +22,9 @@ func Find() (string, error) {
 	return "", errors.New("no browser: install Debian's chromium package, or put Google Chrome in the PATH")
 }
 
-// Start starts the browser at path on a profile, and returns the context of a tab.
-// Cancel ends it.
-func Start(ctx context.Context, path, profile string) (tab context.Context, cancel context.CancelFunc) {
+// Start starts the browser at path on a profile, with more flags of the form --name=value,
+// and returns the context of a tab. Cancel ends it.
+func Start(ctx context.Context, path, profile string, flags ...string) (tab context.Context, cancel context.CancelFunc) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
@@ -34,6 +35,10 @@ func Start(ctx context.Context, path, profile string) (tab context.Context, canc
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("force-color-profile", "srgb"),
 	)
+	for _, flag := range flags {
+		name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+		options = append(options, chromedp.Flag(name, value))
+	}
 	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
 	tab, cancelTab := chromedp.NewContext(ctx)
 	return tab, func() {

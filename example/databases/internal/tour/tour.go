@@ -58,6 +58,7 @@ var stops = []stop{
 	{name: "home-large", path: "/"},
 	{name: "large-shrunk", path: "/large", then: `[...document.querySelectorAll("button")].at(-1).click()`, wait: `document.querySelector("[name=size]").value === "0"`},
 	{name: "everywhere", path: "/everywhere"},
+	{name: "dbsc", path: "/dbsc"},
 	{name: "stores", path: "/stores"},
 	{name: "api", path: "/api"},
 	{name: "changed", path: "/api", then: pressFirst, wait: `location.pathname === "/session"`},
