@@ -15,9 +15,10 @@ import (
 	"example.com/cookiestore"
 )
 
-// What is signed: under these names, and the bound cookie under its own. One can't stand
-// for another.
+// What is signed, and under which names: one can't stand for another, nor for a session.
+// No cookie can have such a name.
 const (
+	boundName      = "dbsc bound cookie"
 	identifierName = "dbsc identifier"
 	challengeName  = "dbsc challenge"
 )
@@ -116,7 +117,7 @@ func (b *Binder) parseIdentifier(text string) (own binding, err error) {
 
 // setBoundCookie has the response set the bound cookie of a binding.
 func (b *Binder) setBoundCookie(w http.ResponseWriter, own binding) {
-	value := b.signer.Sign(cookieName, own.id+"."+own.offer, b.sessions.Now())
+	value := b.signer.Sign(boundName, own.id+"."+own.offer, b.sessions.Now())
 	w.Header().Add("Set-Cookie", fmt.Sprintf("%s=%s; Max-Age=%d; %s", cookieName, value, b.lifetime/time.Second, attributes))
 }
 
@@ -131,7 +132,7 @@ func (b *Binder) boundBy(r *http.Request, s state, now time.Time) (id string, un
 		if i == maxCookies {
 			break
 		}
-		signed, err := b.signer.Verify(cookieName, cookie.Value)
+		signed, err := b.signer.Verify(boundName, cookie.Value)
 		until = signed.At.Add(b.lifetime)
 		if err != nil || !now.Before(until) {
 			continue
