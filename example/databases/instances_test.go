@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +24,8 @@ func startRedis(t *testing.T) (url string, stop func()) {
 	if err != nil {
 		missing(t, "no redis-server: install Debian's redis-server package to run this test: %v", err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := free.Addr().String()
-	free.Close()
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
+	port := freePort(t)
+	address := net.JoinHostPort("127.0.0.1", port)
 	server := exec.Command(program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
 	require.NoError(t, server.Start())
 	stop = func() {
@@ -40,6 +38,17 @@ func startRedis(t *testing.T) (url string, stop func()) {
 	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, time.Minute, 10*time.Millisecond,
 		"redis-server doesn't answer")
 	return "redis://" + address, stop
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	for {
+		port := strconv.Itoa(11_000 + rand.N(20_000)) // below those that the system gives to clients
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
 }
 
 // bound is what /everywhere says of how long an instance may go on with a session that

@@ -1,8 +1,10 @@
 package serverless
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,11 +18,7 @@ func TestGoogleFunctionsFramework(t *testing.T) {
 	site := drive.New(t)
 	functions.HTTP("Visits", New(site.Sessions, site.News).ServeHTTP)
 	t.Setenv("FUNCTION_TARGET", "Visits")
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // for a port that is free
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
+	port := freePort(t)
 	go funcframework.StartHostPort("127.0.0.1", port) // for as long as the test program runs
 	site.URL = "http://127.0.0.1:" + port
 	require.Eventually(t, func() bool {
@@ -31,4 +29,15 @@ func TestGoogleFunctionsFramework(t *testing.T) {
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond)
 	site.Run(t)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	for {
+		port := strconv.Itoa(11_000 + rand.N(20_000)) // below those that the system gives to clients
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
 }
