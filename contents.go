@@ -30,6 +30,7 @@ type contents struct {
 	newID     bool // CycleKey was called
 	cleared   bool // Clear or Flush was called
 	skipRenew bool
+	noted     bool // SetOptional was called
 	told      bool // the handler knows of an error
 
 	changes    int32            // how often it was modified

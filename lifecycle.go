@@ -116,7 +116,7 @@ func (s *lifecycle) clear() {
 	if s.record != nil {
 		s.record.replays = nil
 	}
-	s.cleared = true
+	s.cleared, s.noted = true, false
 	s.changed("")
 }
 
@@ -229,7 +229,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 		c.bad = s.failure == nil
 		return err
 	}
-	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && how.rules.renewal == 0) {
+	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && !s.noted && how.rules.renewal == 0) {
 		return nil // it was only read, as most are
 	}
 	s.decide(how, c)
@@ -306,6 +306,13 @@ func (s *lifecycle) isUsed() bool {
 	return s.contents != nil
 }
 
+// isNoted reports whether SetOptional wants the session to be saved.
+func (s *lifecycle) isNoted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents != nil && s.noted
+}
+
 // begin notes when the session began: now, if it is new; otherwise it was loaded under
 // rules without a lifetime, and says so itself.
 func (s *lifecycle) begin(now time.Time) {
@@ -326,7 +333,7 @@ func (s *lifecycle) renewalDue(how *ending, e Expiry, now time.Time) bool {
 		since = how.came
 	}
 	return s.loaded && now.Sub(time.Unix(0, since)) <= maxRenewalDelay &&
-		(s.resave || how.every || how.rules.renewalDue(e, s.saved, now))
+		(s.resave || s.noted || how.every || how.rules.renewalDue(e, s.saved, now))
 }
 
 // maxRenewalDelay is how long after a session was loaded it is still renewed.
@@ -345,7 +352,7 @@ func (s *lifecycle) closingErr() error {
 func (s *lifecycle) kept(c *closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.resave = false
+	s.resave, s.noted = false, false
 	s.chunks |= c.chunks
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}

@@ -353,3 +353,116 @@ func TestRenewalThatFails(t *testing.T) {
 	require.Contains(t, v.log.String(), "the database is down")
 	require.Equal(t, 1, strings.Count(v.log.String(), "\n"))
 }
+
+// What SetOptional stores is saved as a renewal is, or with what the handler changes.
+func TestSetOptional(t *testing.T) {
+	type how = struct {
+		name    string
+		handler sessionHandler
+		options []cookiestore.Option
+		saved   bool // what was set
+	}
+	note := func(s *cookiestore.Session) { s.SetOptional("seen", 1) }
+	for kind, store := range bothKinds(t) {
+		for _, tt := range []how{
+			{"with a page that reads", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s) }, nil, true},
+			{"with renewals, too", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s) }, []cookiestore.Option{cookiestore.WithRenewal(0.5)}, true},
+			{"with a change", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s); s.Set("b", 2) }, nil, true},
+			{"with a change and status 400", func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				note(s)
+				s.Set("b", 2)
+				w.WriteHeader(http.StatusBadRequest)
+			}, nil, true},
+			{"not with status 400", func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				note(s)
+				w.WriteHeader(http.StatusBadRequest)
+			}, nil, false},
+			{"not where a cache may keep the page", func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				note(s)
+				w.Header().Set("Cache-Control", "public, max-age=60")
+			}, nil, false},
+			{"not after SkipRenewal", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s); s.SkipRenewal() }, nil, false},
+			{"not after the first byte", func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.Get("a")
+				fmt.Fprint(w, "hello")
+				note(s)
+			}, nil, false},
+			{"not if it was cleared since", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				note(s)
+				s.Clear()
+				s.Set("a", 1)
+			}, nil, false},
+			{"not in a session that was flushed", func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				note(s)
+				s.Flush()
+				s.Set("a", 1)
+			}, nil, false},
+		} {
+			t.Run(kind+", "+tt.name, func(t *testing.T) {
+				now := newClock()
+				v := newVisitor(t, store, append(tt.options, now.option())...)
+				v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
+				v.get(tt.handler)
+				require.Equal(t, tt.saved, v.value("seen") != nil)
+				require.Equal(t, 1, v.value("a"))
+				require.NotContains(t, v.log.String(), "after the response began")
+			})
+		}
+	}
+
+	t.Run("what is there already isn't saved again", func(t *testing.T) {
+		v := newVisitor(t, newStore(t))
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("seen", 1) })
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s) })
+		require.Empty(t, resp.Cookies())
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("seen", 2) })
+		require.Len(t, resp.Cookies(), 1)
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("seen", 2) })
+		require.Empty(t, resp.Cookies())
+	})
+	t.Run("it begins no session, and is no change", func(t *testing.T) {
+		v := newVisitor(t, newStore(t))
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			note(s)
+			require.False(t, s.Modified())
+			require.Equal(t, 1, s.Get("seen"))
+		})
+		require.Empty(t, resp.Cookies())
+	})
+	t.Run("a value that can't be stored is an error, as with Set", func(t *testing.T) {
+		v := newVisitor(t, newStore(t))
+		for _, bad := range []any{func() {}, "\xff"} {
+			resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("a", bad) })
+			require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+		}
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.SetOptional("_session_expiry", "x")
+		})
+		require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	})
+	t.Run("an observer is told of a renewal", func(t *testing.T) {
+		var o observed
+		store := newStore(t)
+		respond(store, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s) },
+			[]string{begin(t, store, time.Now(), `{"a":1}`)}, o.option())
+		require.Equal(t, []string{"loaded", "saved renewal"}, o.take())
+	})
+}
+
+// A middleware notes when the visitor was last here: to the hour, so that few responses
+// set a cookie for it.
+func ExampleSession_SetOptional() {
+	lastSeen := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			session := cookiestore.FromContext(r.Context())
+			session.SetOptional("last_seen", time.Date(2026, 3, 1, 12, 34, 56, 0, time.UTC).Truncate(time.Hour))
+			next.ServeHTTP(w, r)
+		})
+	}
+	var session cookiestore.Session
+	r := httptest.NewRequest("GET", "/", nil)
+	r = r.WithContext(cookiestore.NewContext(r.Context(), &session))
+	lastSeen(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	fmt.Println(session.Get("last_seen"), session.Modified())
+	// Output: 2026-03-01T12:00:00Z false
+}

@@ -113,8 +113,11 @@ func (p *reports) level(level slog.Level, value string, now time.Time) (_ slog.L
 	return level, unsaid
 }
 
-// Revocations returns those of [WithRevocations], or nil. With Now and Report it is for
-// packages that add to sessions, as package dbsc does.
+// Cookie returns the session's cookie as the options say, without a value. With
+// Revocations, Now and Report it is for packages that add to sessions, as package dbsc does.
+func (m *Manager) Cookie() http.Cookie { return m.cookie }
+
+// Revocations returns those of [WithRevocations], or nil.
 func (m *Manager) Revocations() Revocations { return m.rules.revocations }
 
 // Now returns the time, by the clock of [WithClock].
@@ -125,8 +128,12 @@ func (m *Manager) Now() time.Time { return m.rules.now() }
 // line for each subject, an ID, say, and sixty lines a minute; the rest is at debug level.
 // The subject itself isn't logged.
 func (m *Manager) Report(r *http.Request, what, subject string, e Event) {
-	level, _ := m.reports.level(slog.LevelWarn, what+subject, m.rules.now())
-	m.logFor(r.Context(), r, level, what, e.Reason, e.Err)
+	level, unsaid := m.reports.level(slog.LevelWarn, what+subject, m.rules.now())
+	var more []slog.Attr
+	if unsaid > 0 {
+		more = append(more, slog.Int("unreported", unsaid))
+	}
+	m.logFor(r.Context(), r, level, what, e.Reason, e.Err, more...)
 	if m.observe != nil {
 		m.notify(r.Context(), e)
 	}

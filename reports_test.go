@@ -139,6 +139,7 @@ func TestPackagesThatAddToSessionsReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, revocations, m.Revocations())
 	require.Equal(t, now.time(), m.Now())
+	require.Equal(t, http.Cookie{Name: "sessionid", Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}, m.Cookie())
 	r := httptest.NewRequest(http.MethodGet, "/path?secret", nil)
 	refused := cookiestore.Event{Kind: cookiestore.EventRefused, Reason: "forged", Err: errDown}
 	for range 2 {
@@ -150,12 +151,23 @@ func TestPackagesThatAddToSessionsReport(t *testing.T) {
 	m.Report(r, "proof refused", "another subject", refused)
 	m.Report(r, "proof doubted", "the subject", refused)
 	require.Equal(t, 3, strings.Count(log.String(), "\n"))
-	refused.Cookie = "sessionid"
-	require.Equal(t, []cookiestore.Event{refused, refused, refused, refused}, o.events)
+	told := refused
+	told.Cookie = "sessionid"
+	require.Equal(t, []cookiestore.Event{told, told, told, told}, o.events)
+
+	log.Reset()
+	for i := range 70 {
+		m.Report(r, "proof refused", fmt.Sprint(i), refused)
+	}
+	now.add(time.Minute)
+	m.Report(r, "proof refused", "after a minute", refused)
+	require.Equal(t, 58, strings.Count(log.String(), "\n"))
+	require.Contains(t, log.String(), "unreported=13\n")
+	log.Reset()
 
 	without, err := cookiestore.NewManager(newStore(t), cookiestore.WithLogger(infoTo(&log)))
 	require.NoError(t, err)
 	require.Nil(t, without.Revocations())
 	without.Report(r, "proof refused", "the subject", refused)
-	require.Equal(t, 4, strings.Count(log.String(), "\n"))
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
 }

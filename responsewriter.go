@@ -146,7 +146,7 @@ func (x *exchange) save(status int) error {
 	if setsIt {
 		keepPrivate(h)
 	}
-	how.optional = x.came != 0 && status < http.StatusBadRequest && !setsIt && !mayBeShared(h)
+	how.optional = (x.came != 0 || x.session.isNoted()) && status < http.StatusBadRequest && !setsIt && !mayBeShared(h)
 	change, err := m.save(x.parent, x.request, &x.session, &how)
 	if err == nil && change.set && x.setCookie(h, &change) {
 		x.log(slog.LevelError, "session cookie set twice", errors.New("cookiestore: the handler has set a cookie of that name, too"))

@@ -125,6 +125,26 @@ func (s *Session) Set(key string, value any) {
 	s.put(key, text, err)
 }
 
+// SetOptional is Set for what a middleware notes for itself and notes again if it was not
+// saved, such as the time of the last visit: it is no change of the handler's, and has the
+// session saved as a renewal is, which gives way to much (see [Middleware]).
+func (s *Session) SetOptional(key string, value any) {
+	text, err := encode(key, value)
+	s.open()
+	defer s.unlock()
+	if err == nil {
+		err = s.check(key, text)
+	}
+	switch {
+	case err != nil:
+		s.reject(key, err)
+	case !s.closed && s.find(key) != text:
+		s.plain(key)
+		s.object.Set(key, text)
+		s.noted = true
+	}
+}
+
 // SetDefault stores value under key if there is none yet, and returns what is
 // there then.
 func (s *Session) SetDefault(key string, value any) any {
