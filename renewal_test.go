@@ -420,7 +420,7 @@ func TestSetOptional(t *testing.T) {
 		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("seen", 2) })
 		require.Empty(t, resp.Cookies())
 	})
-	t.Run("it begins no session, and is no change", func(t *testing.T) {
+	t.Run("it begins no session, and changes nothing for the handler", func(t *testing.T) {
 		v := newVisitor(t, newStore(t))
 		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			note(s)

@@ -8,7 +8,7 @@
 //
 //	func login(w http.ResponseWriter, r *http.Request) {
 //		...
-//		session.CycleKey()
+//		session.Flush()
 //		session.Set("user", user)
 //		binder.Offer(w, r)
 //	}
@@ -31,11 +31,11 @@
 //
 //	offer        the login answers with Secure-Session-Registration and a challenge, and the
 //	             session notes an offer
-//	register     the browser sends its public key and the challenge, signed; the offer is
-//	             withdrawn, the session notes the binding in its place, and the
-//	             bound cookie is set
-//	refresh      when that cookie is about to end, the browser asks for a challenge, signs
-//	             it, and gets another
+//	register     the browser sends its public key and the challenge, signed, and gets the
+//	             bound cookie; the offer is withdrawn, and the session notes the binding
+//	             with the next request that has that cookie
+//	refresh      when the bound cookie is about to end, the browser asks for a challenge,
+//	             signs it, and gets another
 //
 // docs/dbsc.md says what that gives and what not.
 package dbsc
@@ -45,6 +45,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	gopath "path"
 	"strings"
 	"time"
 
@@ -62,19 +63,19 @@ const (
 	// cookieName is that of the bound cookie. No other host can set one.
 	cookieName = "__Host-dbsc"
 
-	// attributes are those of the bound cookie, of which the browser is told, too.
-	attributes = "Path=/; Secure; HttpOnly; SameSite=Lax"
-
 	// challengeLife is for how long a browser may use a challenge. It takes a second.
 	challengeLife = 30 * time.Second
+
+	// skew is how far the clock of another server may be ahead.
+	skew = time.Minute
 
 	// grace is for how long after the offer a session is good without the bound cookie:
 	// requests that were sent before the browser had it arrive later. It is longer than
 	// challengeLife, the last moment at which a session can become bound.
 	grace = time.Minute
 
-	// offerEnds is for how long the list of what has ended remembers an offer that was
-	// taken: no cookie lasts longer in a browser.
+	// offerEnds is for how long revocations remember an offer that was taken. After that,
+	// all offers count as taken.
 	offerEnds = 400 * 24 * time.Hour
 )
 
@@ -84,6 +85,7 @@ type Binder struct {
 	sessions   *cookiestore.Manager
 	signer     *cookiestore.Signer
 	lifetime   time.Duration // of the bound cookie
+	attributes string        // of it, as the browser is told them
 	origin     string
 	excluded   []string
 	fallbacks  [][]byte
@@ -116,10 +118,12 @@ func WithLifetime(d time.Duration) Option {
 // field. Default: https:// and the host of the request.
 func WithOrigin(origin string) Option { return func(b *Binder) { b.origin = origin } }
 
-// WithExcluded leaves out paths, and what is below them: there the browser doesn't
-// refresh, and [Binder.Require] doesn't look. Logout must be among them, or the browser
-// first refreshes what is about to end, and login, or who has lost the key can't log in
-// again; static files should be. Default: none.
+// WithExcluded leaves out paths and what is below them, or, of a path that ends with a
+// slash, what is below it: there the browser doesn't refresh, and [Binder.Require]
+// doesn't look. Login should be among them, or who has lost the key can't log in again;
+// logout, or the browser first refreshes what is about to end; and static files. Their
+// handlers have the session of whoever has a copy of the cookies: a login should Flush it.
+// Default: none.
 func WithExcluded(paths ...string) Option {
 	return func(b *Binder) { b.excluded = append(b.excluded, paths...) }
 }
@@ -127,7 +131,7 @@ func WithExcluded(paths ...string) Option {
 // An UnboundHandler answers a request of a bound session that has come without the bound
 // cookie: that of a thief, of a browser whose refresh has failed, or a click on another
 // site, for which browsers don't refresh. Next is the handler that the request was for.
-type UnboundHandler func(w http.ResponseWriter, r *http.Request, next http.Handler)
+type UnboundHandler func(w http.ResponseWriter, r *http.Request, session *cookiestore.Session, next http.Handler)
 
 // WithUnbound sets what such requests get. Default: [Refuse].
 func WithUnbound(h UnboundHandler) Option { return func(b *Binder) { b.unbound = h } }
@@ -136,17 +140,21 @@ func WithUnbound(h UnboundHandler) Option { return func(b *Binder) { b.unbound =
 // what would happen before it does. Default: off.
 func WithReportOnly() Option { return func(b *Binder) { b.reportOnly = true } }
 
-// New returns a Binder for the sessions of a manager. The key, of at least
-// [cookiestore.MinKeySize] random bytes, may be that of the store: what is derived from it
-// is of no use there. If the manager has [cookiestore.WithRevocations], they are
-// used to remember offers that were taken and challenges that were used, and copies of a
-// cookie from before the registration end with it; they should be.
-// Errors are about the key and the options.
+// New returns a Binder for the sessions of a manager, one for each host. The key, of at
+// least [cookiestore.MinKeySize] random bytes, may be that of the store: what is signed
+// here is of no use there. If the manager has [cookiestore.WithRevocations], as it should,
+// they remember the offers that were taken, so that copies of the cookies from before the
+// registration end, and the challenges that were used. The session's cookie must have the
+// path "/", and not be partitioned. Errors are about the key and the options.
 func New(sessions *cookiestore.Manager, key []byte, options ...Option) (*Binder, error) {
 	if sessions == nil {
 		return nil, errors.New("dbsc: the manager is nil")
 	}
-	b := &Binder{sessions: sessions, lifetime: 10 * time.Minute, unbound: Refuse}
+	b := &Binder{sessions: sessions, lifetime: 10 * time.Minute, unbound: Refuse, attributes: "Path=/; Secure; HttpOnly"}
+	session := sessions.Cookie()
+	if mode := sameSites[session.SameSite]; mode != "" {
+		b.attributes += "; SameSite=" + mode
+	}
 	for _, option := range options {
 		if option == nil {
 			return nil, errors.New("dbsc: an option is nil")
@@ -157,18 +165,22 @@ func New(sessions *cookiestore.Manager, key []byte, options ...Option) (*Binder,
 	switch {
 	case err != nil || b.origin != "" && (origin.Host == "" || "https://"+origin.Host != b.origin):
 		return nil, fmt.Errorf("dbsc: the origin %q is not https:// and a host", b.origin)
+	case session.Path != "/" || session.Partitioned:
+		return nil, errors.New("dbsc: the session's cookie has another path than /, or is partitioned, and browsers would not send it along")
 	case b.lifetime < time.Second:
 		return nil, errors.New("dbsc: the lifetime is under a second")
 	case b.unbound == nil:
 		return nil, errors.New("dbsc: the unbound handler is nil")
 	}
 	for _, path := range b.excluded {
-		if !strings.HasPrefix(path, "/") {
-			return nil, fmt.Errorf("dbsc: the excluded path %q does not begin with a slash", path)
+		if clean := gopath.Clean("/" + path); clean == "/" || clean != strings.TrimSuffix(path, "/") {
+			return nil, fmt.Errorf("dbsc: the excluded path %q is everything, or not as a URL has it", path)
 		}
 	}
-	b.signer, err = cookiestore.NewSigner(key, b.fallbacks...)
-	return b, err
+	if b.signer, err = cookiestore.NewSigner(key, b.fallbacks...); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // SetKeys replaces all keys, as [cookiestore.Signer.SetKeys] does.
@@ -176,13 +188,30 @@ func (b *Binder) SetKeys(key []byte, fallbacks ...[]byte) error {
 	return b.signer.SetKeys(key, fallbacks...)
 }
 
-// Offer has the browser of the request register a key, if it can, and binds the session to
-// it then. Call it when somebody has logged in, before the first byte of the response. A
+// Offer has the browser of the request register a key, if it can, and the session bound to
+// it. Call it when somebody has logged in, before the first byte of the response. It
+// cycles the session's key, so that a copy from before the login isn't bound along. A
 // binding that the session had is replaced.
 func (b *Binder) Offer(w http.ResponseWriter, r *http.Request) {
 	now := b.sessions.Now()
 	s := state{offer: newID(), at: now.Unix()}
-	b.save(r, s)
+	session := b.session(r)
+	session.CycleKey()
+	session.Set(Key, s.String())
 	challenge := b.newChallenge(s.offer, now)
 	w.Header().Add("Secure-Session-Registration", fmt.Sprintf(`(ES256);path="%s";challenge="%s"`, registerPath, challenge))
+}
+
+var sameSites = map[http.SameSite]string{
+	http.SameSiteLaxMode: "Lax", http.SameSiteStrictMode: "Strict", http.SameSiteNoneMode: "None",
+}
+
+// session returns the manager's session. Other middlewares may be around the handler, too.
+func (b *Binder) session(r *http.Request) *cookiestore.Session {
+	name := b.sessions.Cookie().Name
+	session, ok := cookiestore.FromContextNamed(r.Context(), name)
+	if !ok {
+		panic(fmt.Sprintf("dbsc: no session of the cookie %q in this request: put Require inside of the manager's Handler", name))
+	}
+	return session
 }

@@ -22,7 +22,9 @@ import (
 func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
-	case cookiestore.FromContext(r.Context()).Err() != nil: // the middleware answers
+	case b.session(r).Err() != nil: // the middleware answers
+	case !isHost(r.Host):
+		http.Error(w, "The Host field is not one.", http.StatusServiceUnavailable)
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "Browsers POST here.", http.StatusMethodNotAllowed)
@@ -35,78 +37,77 @@ func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// register binds the session to the key that the browser has made.
+// register binds the session to the key that the browser has made. It leaves the session's
+// cookie alone, which the page after the login may be changing at the same time.
 func (b *Binder) register(w http.ResponseWriter, r *http.Request) {
-	s, key, err := b.accept(r)
+	own, err := b.accept(r)
 	if err != nil {
 		b.refuse(w, r, "registration refused", err, http.StatusBadRequest)
 		return
 	}
-	own := b.newBinding(s.offer, key)
-	s.bound = own.id
-	b.save(r, s)
 	b.answer(w, r, own)
 }
 
-// accept checks a registration, and withdraws the offer.
-func (b *Binder) accept(r *http.Request) (state, *ecdsa.PublicKey, error) {
-	s, err := stateOf(cookiestore.FromContext(r.Context()))
+// accept checks a registration, and withdraws the offer: from now on a session that has no
+// more than that, a copy from before, has to come with the bound cookie.
+func (b *Binder) accept(r *http.Request) (own binding, err error) {
+	s, err := stateOf(b.session(r))
 	switch {
 	case err != nil:
-		return s, nil, err
+		return own, err
 	case s.offer == "":
-		return s, nil, errors.New("nothing was offered to the session")
+		return own, errors.New("nothing was offered to the session")
 	case s.bound != "":
-		return s, nil, errors.New("the session is bound already")
+		return own, errors.New("the session is bound already")
 	}
 	key, err := b.prove(r, nil, s.offer)
 	if err != nil {
-		return s, nil, err
+		return own, err
 	}
-	return s, key, b.withdraw(r, s.offer)
-}
-
-// withdraw ends an offer: a session that has no more than that, a copy from before, has
-// to come with the bound cookie from now on.
-func (b *Binder) withdraw(r *http.Request, offer string) error {
-	shared := b.sessions.Revocations()
-	if shared == nil {
-		return nil
+	if shared := b.sessions.Revocations(); shared != nil {
+		if err := shared.Revoke(r.Context(), "dbsc."+s.offer, b.sessions.Now().Add(offerEnds)); err != nil {
+			return own, &unavailable{err}
+		}
 	}
-	if err := shared.Revoke(r.Context(), "dbsc."+offer, b.sessions.Now().Add(offerEnds)); err != nil {
-		return &unavailable{err}
-	}
-	return nil
+	return b.newBinding(s.offer, key), nil
 }
 
 // refresh gives the browser another bound cookie, if it has the key.
 func (b *Binder) refresh(w http.ResponseWriter, r *http.Request) {
-	s, err := stateOf(cookiestore.FromContext(r.Context()))
+	session := b.session(r)
+	s, err := stateOf(session)
 	if err != nil {
 		b.refuse(w, r, "refresh refused", err, http.StatusBadRequest)
 		return
 	}
 	own, err := b.parseIdentifier(unquoted(r.Header.Get("Sec-Secure-Session-Id")))
 	switch {
+	case err != nil && s.isOf(own.id, own.offer): // in a roll-out, this server may lack the key
+		b.refuse(w, r, "refresh refused", err, http.StatusServiceUnavailable)
 	case err != nil:
-		// A server may lack the key for a moment, in a roll-out. Only the session that needs
-		// the identifier knows that it is the browser's.
-		status := http.StatusBadRequest
-		if _, _, ok := b.boundBy(r, s, b.sessions.Now()); s.bound != "" && !ok {
-			status = http.StatusServiceUnavailable
-		}
-		b.refuse(w, r, "refresh refused", err, status)
-	case !s.isOf(own.id, own.offer):
-		b.end(w, r, own)
-	case r.Header.Get("Secure-Session-Response") == "":
-		b.challenge(w, own)
-	default:
+		b.refuse(w, r, "refresh refused", err, http.StatusBadRequest)
+	case s.isOf(own.id, own.offer):
 		b.renew(w, r, own)
+	case hasEnded(session):
+		writeJSON(w, map[string]any{"session_identifier": own.identifier, "continue": false})
+	default: // or the store's
+		b.refuse(w, r, "refresh refused", session.Refused(), http.StatusServiceUnavailable)
 	}
 }
 
-// renew checks the proof of a refresh.
+// hasEnded reports whether a browser's session is no more, or another one: it isn't just
+// that the server can't read it.
+func hasEnded(session *cookiestore.Session) bool {
+	why := session.Refused()
+	return why == nil || errors.Is(why, cookiestore.ErrExpired) || errors.Is(why, cookiestore.ErrRevoked) || errors.Is(why, cookiestore.ErrNoSession)
+}
+
+// renew answers a refresh by its proof.
 func (b *Binder) renew(w http.ResponseWriter, r *http.Request, own binding) {
+	if r.Header.Get("Secure-Session-Response") == "" {
+		b.challenge(w, own)
+		return
+	}
 	switch _, err := b.prove(r, own.key, own.id); {
 	case err == nil:
 		b.answer(w, r, own)
@@ -121,18 +122,9 @@ func (b *Binder) renew(w http.ResponseWriter, r *http.Request, own binding) {
 // prove checks the proof of a request: that the key, or without one that in the proof, has
 // signed a challenge for what has that ID. It returns the key.
 func (b *Binder) prove(r *http.Request, key *ecdsa.PublicKey, id string) (*ecdsa.PublicKey, error) {
-	p, err := parseProof(unquoted(r.Header.Get("Secure-Session-Response")))
+	challenge, key, err := readProof(unquoted(r.Header.Get("Secure-Session-Response")), key)
 	if err != nil {
-		return nil, err
-	}
-	if key == nil {
-		if key, err = p.key(); err != nil {
-			return nil, err
-		}
-	}
-	challenge, err := p.verify(key)
-	if err != nil {
-		return nil, err
+		return nil, &forged{err}
 	}
 	return key, b.useChallenge(r, challenge, id)
 }
@@ -144,24 +136,9 @@ func (b *Binder) challenge(w http.ResponseWriter, own binding) {
 	w.WriteHeader(http.StatusForbidden)
 }
 
-// end tells the browser that a binding has ended, since its session has. A request that other
-// sites have caused comes without the session, and says nothing about it.
-func (b *Binder) end(w http.ResponseWriter, r *http.Request, own binding) {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site":
-		http.Error(w, "The session didn't come along.", http.StatusServiceUnavailable)
-	default:
-		writeJSON(w, map[string]any{"session_identifier": own.identifier, "continue": false})
-	}
-}
-
 // answer sets the bound cookie, and tells the browser about it.
 func (b *Binder) answer(w http.ResponseWriter, r *http.Request, own binding) {
-	origin, err := url.Parse(cmp.Or(b.origin, "https://"+r.Host))
-	if err != nil {
-		http.Error(w, "The Host field is not one.", http.StatusServiceUnavailable)
-		return
-	}
+	origin, _ := url.Parse(b.originOf(r))
 	rules := []map[string]string{} // and not null
 	for _, path := range b.excluded {
 		rules = append(rules, map[string]string{"type": "exclude", "domain": origin.Hostname(), "path": path})
@@ -172,9 +149,17 @@ func (b *Binder) answer(w http.ResponseWriter, r *http.Request, own binding) {
 		"refresh_url":        refreshPath,
 		"scope":              map[string]any{"origin": origin.String(), "include_site": false, "scope_specification": rules},
 		"credentials": []map[string]string{{
-			"type": "cookie", "name": cookieName, "attributes": attributes,
+			"type": "cookie", "name": cookieName, "attributes": b.attributes,
 		}},
 	})
+}
+
+// originOf returns the origin of a request, without looking at it.
+func (b *Binder) originOf(r *http.Request) string { return cmp.Or(b.origin, "https://"+r.Host) }
+
+func isHost(host string) bool {
+	_, err := url.Parse("https://" + host)
+	return err == nil
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

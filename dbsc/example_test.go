@@ -32,7 +32,7 @@ func Example() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		session := cookiestore.FromContext(r.Context()) // after the password was checked
-		session.CycleKey()
+		session.Flush()                                 // whoever has a copy of the cookies comes here, too
 		session.Set("user", "ann")
 		binder.Offer(w, r)
 		http.Redirect(w, r, "/account", http.StatusSeeOther)
@@ -84,14 +84,14 @@ func ExampleStartOver() {
 // An API says in JSON that a request is refused, and everything else as always.
 func ExampleWithUnbound() {
 	sessions, _ := exampleSite()
-	refuse := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	refuse := func(w http.ResponseWriter, r *http.Request, session *cookiestore.Session, next http.Handler) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"error": "not signed in"}`)
 			return
 		}
-		dbsc.Refuse(w, r, next)
+		dbsc.Refuse(w, r, session, next)
 	}
 	_, err := dbsc.New(sessions, []byte("at least thirty-two random bytes"), dbsc.WithUnbound(refuse))
 	fmt.Println(err)

@@ -55,6 +55,19 @@ func parseProof(text string) (*proof, error) {
 	return p, nil
 }
 
+// readProof returns the challenge that a proof has signed with the key, or, without one,
+// with that which it brings along.
+func readProof(text string, key *ecdsa.PublicKey) (challenge string, _ *ecdsa.PublicKey, err error) {
+	p, err := parseProof(text)
+	if err == nil && key == nil {
+		key, err = p.key()
+	}
+	if err == nil {
+		challenge, err = p.verify(key)
+	}
+	return challenge, key, err
+}
+
 // key returns the public key that a header holds.
 func (p *proof) key() (*ecdsa.PublicKey, error) {
 	value, ok := p.header.Find("jwk")

@@ -3,6 +3,8 @@ package dbsc
 import (
 	"errors"
 	"net/http"
+	gopath "path"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,33 +25,37 @@ func (b *Binder) Require(next http.Handler) http.Handler {
 			return
 		}
 		err := b.check(r)
-		if err == nil {
+		switch {
+		case err == nil:
 			next.ServeHTTP(w, r)
 			return
-		}
-		const what = "unbound request of a bound session"
-		if errors.As(err, new(*unavailable)) {
-			b.refuse(w, r, what, err, http.StatusServiceUnavailable)
+		case b.reportOnly:
+			b.report(r, unboundRequest, err)
+			next.ServeHTTP(w, r)
+			return
+		case errors.As(err, new(*unavailable)):
+			b.refuse(w, r, unboundRequest, err, http.StatusServiceUnavailable)
 			return
 		}
-		b.report(r, what, err)
-		if b.reportOnly {
-			next.ServeHTTP(w, r)
-		} else {
-			b.unbound(w, r, next)
+		b.report(r, unboundRequest, err)
+		if len(r.CookiesNamed(cookieName)) > 0 {
+			b.dropBoundCookie(w)
 		}
+		b.unbound(w, r, b.session(r), next)
 	})
 }
 
-// isExcluded reports whether a path is one of those, or below.
+const unboundRequest = "unbound request of a bound session"
+
+// isExcluded reports whether a path is one of those, or below. A path that some server
+// behind may take for another one is not.
 func (b *Binder) isExcluded(path string) bool {
-	for _, excluded := range b.excluded {
-		rest, ok := strings.CutPrefix(path, strings.TrimSuffix(excluded, "/"))
-		if ok && (rest == "" || rest[0] == '/') {
-			return true
-		}
+	if strings.Contains(path, `\`) || gopath.Clean(path) != strings.TrimSuffix(path, "/") {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(b.excluded, func(excluded string) bool {
+		return path == excluded || strings.HasPrefix(path, strings.TrimSuffix(excluded, "/")+"/")
+	})
 }
 
 var (
@@ -59,27 +65,27 @@ var (
 
 // check returns why a request must not have its session, or nil.
 func (b *Binder) check(r *http.Request) error {
-	session := cookiestore.FromContext(r.Context())
+	session := b.session(r)
 	s, err := stateOf(session)
-	if err != nil {
+	if err != nil || s.offer == "" {
 		return err
 	}
 	now := b.sessions.Now()
 	if id, _, ok := b.boundBy(r, s, now); ok {
-		if s.bound == "" { // a response that was under way has set the session from before
-			s.bound = id
-			b.save(r, s)
-		}
+		s.bound = id
+		session.SetOptional(Key, s.String()) // once for each session, as a rule
 		return nil
 	}
-	shared := b.sessions.Revocations()
+	offered, shared := time.Unix(s.at, 0), b.sessions.Revocations()
 	switch {
-	case s.offer == "" || now.Before(time.Unix(s.at, 0).Add(grace)):
+	case now.Before(offered.Add(grace)):
 		return nil
 	case s.bound != "":
 		return errUnbound
 	case shared == nil:
 		return nil
+	case !now.Before(offered.Add(offerEnds)):
+		return errWithdrawn
 	}
 	switch withdrawn, err := shared.Revoked(r.Context(), cookiestore.Identity{ID: "dbsc." + s.offer, StartedAt: now}); {
 	case err != nil:
@@ -92,7 +98,7 @@ func (b *Binder) check(r *http.Request) error {
 
 // Refuse answers an unbound request with 401, and a click on another site with a page that
 // has the browser come again: then it refreshes first. It is the default.
-func Refuse(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+func Refuse(w http.ResponseWriter, r *http.Request, _ *cookiestore.Session, _ http.Handler) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -114,12 +120,12 @@ func isClick(r *http.Request) bool {
 // StartOver ends the session, for every copy of its cookies where it can, and has the
 // handler answer a visitor without one: for an [UnboundHandler] of sites where somebody
 // who is logged out can go on. Mind that a refresh that failed logs the visitor out, too.
-func StartOver(w http.ResponseWriter, r *http.Request, next http.Handler) {
+func StartOver(w http.ResponseWriter, r *http.Request, session *cookiestore.Session, next http.Handler) {
 	if isClick(r) {
-		Refuse(w, r, next)
+		Refuse(w, r, session, next)
 		return
 	}
-	cookiestore.FromContext(r.Context()).Flush()
+	session.Flush()
 	next.ServeHTTP(w, r)
 }
 
@@ -132,7 +138,7 @@ type Status struct {
 
 // Status returns that of the request's session, for pages that show it.
 func (b *Binder) Status(r *http.Request) Status {
-	s, err := stateOf(cookiestore.FromContext(r.Context()))
+	s, err := stateOf(b.session(r))
 	if err != nil || s.offer == "" {
 		return Status{}
 	}
@@ -142,20 +148,22 @@ func (b *Binder) Status(r *http.Request) Status {
 
 // report logs and counts a refusal: once for each session and cause.
 func (b *Binder) report(r *http.Request, what string, err error) {
-	subject := cookiestore.Get(cookiestore.FromContext(r.Context()), Key, "") + r.Header.Get("Sec-Secure-Session-Id") + err.Error()
+	subject := cookiestore.Get(b.session(r), Key, "") + r.Header.Get("Sec-Secure-Session-Id") + err.Error()
 	b.sessions.Report(r, what, subject, cookiestore.Event{Kind: cookiestore.EventRefused, Reason: reasonOf(err), Err: err})
 }
 
 func reasonOf(err error) string {
-	for known, word := range map[error]string{
-		errUnbound: "unbound", errWithdrawn: "unbound", errStale: "stale challenge", errReplayed: "replayed challenge",
-	} {
-		if errors.Is(err, known) {
-			return word
-		}
-	}
-	if errors.As(err, new(*unavailable)) {
+	switch {
+	case errors.Is(err, errUnbound), errors.Is(err, errWithdrawn):
+		return "unbound"
+	case errors.Is(err, errStale):
+		return "stale challenge"
+	case errors.Is(err, errReplayed):
+		return "replayed challenge"
+	case errors.As(err, new(*forged)):
+		return "forged proof"
+	case errors.As(err, new(*unavailable)):
 		return "failed"
 	}
-	return "forged proof"
+	return "refused"
 }

@@ -70,10 +70,6 @@ func stateOf(session *cookiestore.Session) (state, error) {
 	return s, nil
 }
 
-func (b *Binder) save(r *http.Request, s state) {
-	cookiestore.FromContext(r.Context()).Set(Key, s.String())
-}
-
 // newID returns 128 random bits in base64url.
 func newID() string {
 	var random [16]byte
@@ -100,25 +96,34 @@ func (b *Binder) newBinding(offer string, key *ecdsa.PublicKey) binding {
 // maxIdentifier is how long an identifier may be, in bytes. Those of ours have some 190.
 const maxIdentifier = 512
 
+// parseIdentifier verifies an identifier. Where it can't, it returns what the identifier
+// claims to be, too: that is good for saying which session is out of luck.
 func (b *Binder) parseIdentifier(text string) (own binding, err error) {
 	if len(text) > maxIdentifier {
 		return own, errors.New("the session identifier is too long")
 	}
-	signed, err := b.signer.Verify(identifierName, text)
-	if err != nil {
+	id, rest, _ := strings.Cut(text, ".")
+	offer, rest, _ := strings.Cut(rest, ".")
+	own = binding{id: id, offer: offer, identifier: text}
+	if _, err = b.signer.Verify(identifierName, text); err != nil {
 		return own, err
 	}
-	id, rest, _ := strings.Cut(signed.Payload, ".")
-	offer, encoded, _ := strings.Cut(rest, ".")
-	point, _ := decode(encoded) // that is signed, and no other point is one
-	key, err := parseKey(point)
-	return binding{id, offer, key, text}, err
+	encoded, _, _ := strings.Cut(rest, ":")
+	point, _ := decode(encoded) // it is ours, and nothing else is a point
+	own.key, err = parseKey(point)
+	return own, err
 }
 
 // setBoundCookie has the response set the bound cookie of a binding.
 func (b *Binder) setBoundCookie(w http.ResponseWriter, own binding) {
 	value := b.signer.Sign(boundName, own.id+"."+own.offer, b.sessions.Now())
-	w.Header().Add("Set-Cookie", fmt.Sprintf("%s=%s; Max-Age=%d; %s", cookieName, value, b.lifetime/time.Second, attributes))
+	w.Header().Add("Set-Cookie", fmt.Sprintf("%s=%s; Max-Age=%d; %s", cookieName, value, b.lifetime/time.Second, b.attributes))
+}
+
+// dropBoundCookie deletes a bound cookie that is not good. Browsers refresh what isn't
+// there; what is there they believe to be good.
+func (b *Binder) dropBoundCookie(w http.ResponseWriter) {
+	w.Header().Add("Set-Cookie", cookieName+"=; Max-Age=0; "+b.attributes)
 }
 
 // maxCookies is how many cookies of the bound cookie's name are looked at. Browsers keep
@@ -134,7 +139,7 @@ func (b *Binder) boundBy(r *http.Request, s state, now time.Time) (id string, un
 		}
 		signed, err := b.signer.Verify(boundName, cookie.Value)
 		until = signed.At.Add(b.lifetime)
-		if err != nil || !now.Before(until) {
+		if err != nil || !now.Before(until) || signed.At.Sub(now) > skew {
 			continue
 		}
 		id, offer, _ := strings.Cut(signed.Payload, ".")
@@ -156,14 +161,14 @@ var errReplayed = errors.New("the challenge was used before")
 func (b *Binder) useChallenge(r *http.Request, challenge, id string) error {
 	signed, err := b.signer.Verify(challengeName, challenge)
 	if err != nil {
-		return err
+		return &forged{err}
 	}
 	now := b.sessions.Now()
 	nonce, of, _ := strings.Cut(signed.Payload, ".")
 	switch {
 	case of != id:
-		return errors.New("the challenge is that of another session")
-	case now.Sub(signed.At) > challengeLife:
+		return &forged{errors.New("the challenge is that of another session")}
+	case now.Sub(signed.At) > challengeLife || signed.At.Sub(now) > skew:
 		return errStale
 	case !b.used.first(nonce, now):
 		return errReplayed
@@ -184,10 +189,12 @@ func (b *Binder) useChallenge(r *http.Request, challenge, id string) error {
 	return nil
 }
 
-var errStale = errors.New("the challenge is too old")
+var errStale = errors.New("the challenge is too old, or of a server whose clock is ahead")
 
-// unavailable is the error of revocations that can't be asked or told.
-type unavailable struct{ error }
+type (
+	unavailable struct{ error } // revocations can't be asked or told
+	forged      struct{ error } // it isn't the key's
+)
 
 // A memory remembers challenges that were used, for at least as long as they live, unless
 // they are more than it has room for.

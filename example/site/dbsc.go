@@ -40,13 +40,13 @@ func bindSessions(sessions *cookiestore.Manager, lifetime time.Duration, key []b
 }
 
 // unbound answers a request with a bound session and without the bound cookie.
-func unbound(w http.ResponseWriter, r *http.Request, next http.Handler) {
+func unbound(w http.ResponseWriter, r *http.Request, session *cookiestore.Session, next http.Handler) {
 	site := r.Header.Get("Sec-Fetch-Site")
 	switch {
 	case site == "cross-site", site == "same-site":
-		dbsc.Refuse(w, r, next) // has the browser come again, with the bound cookie
+		dbsc.Refuse(w, r, session, next) // has the browser come again, with the bound cookie
 	case r.Method == http.MethodPost && (r.URL.Path == "/login" || r.URL.Path == "/logout"):
-		dbsc.StartOver(w, r, next) // whoever has lost the key can sign in again
+		dbsc.StartOver(w, r, session, next) // whoever has lost the key can sign in again
 	case wantsPage(r):
 		p := page{Path: r.URL.Path}
 		p.write(w, http.StatusUnauthorized, "unbound.html")

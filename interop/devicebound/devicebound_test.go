@@ -64,6 +64,7 @@ type site struct {
 	binder   *dbsc.Binder
 	server   *httptest.Server
 	port     string
+	answer   string // to curl, a file
 
 	mu     sync.Mutex
 	offset time.Duration // of the site's clock
@@ -74,7 +75,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{T: t}
+	s := &site{T: t, answer: filepath.Join(t.TempDir(), "answer")}
 	store, err := cookiestore.New(oldKey)
 	require.NoError(t, err)
 	s.sessions, err = cookiestore.NewManager(store,
@@ -261,6 +262,13 @@ func (b *tab) end() {
 	require.NoError(b, err)
 }
 
+// body is that of the last answer to curl.
+func (s *site) body() string {
+	text, err := os.ReadFile(s.answer)
+	require.NoError(s, err)
+	return string(text)
+}
+
 // curl requests a path as whoever has a copy of the jar would, and returns the status.
 func (s *site) curl(method, path string, jar map[string]string, header ...string) string {
 	s.Helper()
@@ -270,7 +278,7 @@ func (s *site) curl(method, path string, jar map[string]string, header ...string
 		cookies = append(cookies, name+"="+value)
 	}
 	args := []string{"-s", "-k", "-X", method, "--resolve", "shop.test:" + s.port + ":127.0.0.1",
-		"-o", filepath.Join(s.TempDir(), "body"), "-w", "%{http_code}", "-H", "Cookie: " + strings.Join(cookies, "; ")}
+		"-o", s.answer, "-w", "%{http_code}", "-H", "Cookie: " + strings.Join(cookies, "; ")}
 	for _, field := range header {
 		args = append(args, "-H", field)
 	}
@@ -332,7 +340,7 @@ func TestInChromium(t *testing.T) {
 			b.login()
 			copied := b.jar()
 			end(b)
-			require.Equal(t, "200", b.curl("GET", "/account", copied))
+			require.Equal(t, "200 nobody", b.curl("GET", "/account", copied)+" "+b.body())
 			b.end()
 			require.Equal(t, "nobody", b.get("/account"))
 			b.until(func() bool { return b.ended.Load() == 1 })
@@ -347,8 +355,8 @@ func TestInChromium(t *testing.T) {
 	t.Run("a refresh that fails and comes back", func(t *testing.T) {
 		b := open(newSite(t), t.TempDir(), true)
 		b.login()
-		b.end()
 		b.fails.Store(true)
+		b.end()
 		require.Contains(t, b.get("/account"), "sign in again")
 		b.fails.Store(false)
 		require.Equal(t, "ann", b.get("/account"))
@@ -368,6 +376,20 @@ func TestInChromium(t *testing.T) {
 		require.Contains(t, b.get("/account"), "sign in again")
 		require.NoError(t, b.binder.SetKeys(newKey, oldKey))
 		require.Equal(t, "ann", b.get("/account"), "and the browser still has the binding")
+	})
+
+	t.Run("a bound cookie that is wrong heals", func(t *testing.T) {
+		b := open(newSite(t), t.TempDir(), true)
+		b.login()
+		b.wait(2 * time.Minute)
+		yes := true
+		_, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{
+			Name: "__Host-dbsc", Value: "wrong", URL: b.url("/"), Path: "/", Secure: &yes, HTTPOnly: &yes, SameSite: network.CookieSameSiteLax,
+		})
+		require.NoError(t, err)
+		require.Contains(t, b.get("/account"), "sign in again")
+		require.Equal(t, "ann", b.get("/account"))
+		require.EqualValues(t, 1, b.refreshed.Load())
 	})
 
 	t.Run("a click on another site", func(t *testing.T) {
