@@ -85,19 +85,19 @@ func TestVersionedGet(t *testing.T) {
 
 func TestWhatHasAVersion(t *testing.T) {
 	for data, want := range map[string]int{
-		`{"v":1,"data":7}`:       1,
-		`{"data":null,"v":2}`:    2,
-		`{"data":7}`:             0,
-		`{"v":1}`:                0,
-		`{}`:                     0,
-		`[1,7]`:                  0,
-		`null`:                   0,
-		`{"v":1,"data":7,"w":1}`: 0,
-		`{"v":0,"data":7}`:       0,
-		`{"v":-1,"data":7}`:      0,
-		`{"v":1.0,"data":7}`:     0,
-		`{"v":"1","data":7}`:     0,
-		`{"v":{},"data":7}`:      0,
+		`{"v":1,"data":7}`:                1,
+		`{"data":null,"v":2}`:             2,
+		`{"d\u0061ta":7,"\u0076":1}`:      1,
+		`{"v":9,"data":7,"v":2}`:          2, // the last counts, as in Python
+		`{"data":{"data":7,"v":9},"v":1}`: 1,
+		`{"data":7}`:                      0,
+		`{"v":1}`:                         0,
+		`{"v":1,"name":"Ann"}`:            0,
+		`{"v":1,"Data":7}`:                0,
+		`{"visit":{"v":1,"data":7}}`:      0,
+		`{}`:                              0,
+		`[1,7]`:                           0,
+		`null`:                            0,
 	} {
 		t.Run(data, func(t *testing.T) {
 			calls := 0
@@ -106,6 +106,8 @@ func TestWhatHasAVersion(t *testing.T) {
 				require.Equal(t, want, from)
 				if from == 0 {
 					require.Equal(t, data, string(stored), "all of it")
+				} else {
+					require.NotEqual(t, data, string(stored), "the data")
 				}
 				return 7, nil
 			}}
@@ -113,6 +115,54 @@ func TestWhatHasAVersion(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 7, got)
 			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+// An object with data and a version is never taken for one that a T without a version was,
+// so that nothing of a newer program is lost.
+func TestWhatHasNoVersionThatCanBeRead(t *testing.T) {
+	const text = `cookiestore: session key "n": beside "data" there may only be "v", a whole number over 0`
+	numbers := cookiestore.Versioned[int]{Key: "n", Version: 3, Upgrade: func(int, json.RawMessage) (int, error) {
+		panic("must not be called")
+	}}
+	for _, test := range []struct {
+		name, data string
+		is         error
+	}{
+		{"a further member", `{"v":3,"data":7,"seen":true}`, cookiestore.ErrType},
+		{"one that an older version has", `{"data":7,"v":1,"":null}`, cookiestore.ErrType},
+		{"one that a newer version has", `{"data":7,"seen":true,"v":4}`, cookiestore.ErrNewerVersion},
+		{"no whole number", `{"data":7,"v":4.0}`, cookiestore.ErrType},
+		{"an exponent", `{"data":7,"v":1e1}`, cookiestore.ErrType},
+		{"zero", `{"data":7,"v":0}`, cookiestore.ErrType},
+		{"a negative zero", `{"data":7,"v":-0}`, cookiestore.ErrType},
+		{"a negative number", `{"data":7,"v":-1}`, cookiestore.ErrType},
+		{"a negative number that is too large for any int", `{"data":7,"v":-99999999999999999999}`, cookiestore.ErrType},
+		{"a number that is too large for any int", `{"data":7,"v":99999999999999999999}`, cookiestore.ErrNewerVersion},
+		{"a string", `{"data":7,"v":"3"}`, cookiestore.ErrType},
+		{"null", `{"data":7,"v":null}`, cookiestore.ErrType},
+		{"an object", `{"data":7,"v":{"v":3}}`, cookiestore.ErrType},
+		{"the last of two", `{"data":7,"v":3,"v":"secret"}`, cookiestore.ErrType},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			data := `{"n":` + test.data + `}`
+			s := loadSession(t, data)
+			_, err := numbers.Get(s)
+			require.ErrorIs(t, err, test.is)
+			if test.is == cookiestore.ErrType {
+				require.EqualError(t, err, text)
+			}
+			require.NoError(t, s.Err())
+			require.ErrorIs(t, numbers.Set(s, 1), test.is)
+			require.ErrorIs(t, s.Err(), test.is)
+			s = loadSession(t, data)
+			require.ErrorIs(t, numbers.Modify(s, func(*int) { t.Error("must not be called") }), test.is)
+			require.ErrorIs(t, s.Err(), test.is)
+			requireJSON(t, data, s)
+			numbers.Delete(s)
+			require.NoError(t, numbers.Set(s, 1))
+			require.NoError(t, s.Err())
 		})
 	}
 }
