@@ -21,8 +21,9 @@ import (
 // It is stored as {"data": T, "v": 2}, so Django has it in request.session["visit"]["data"].
 // An object with both members has a version, whatever else it holds. Declare one Versioned
 // for each key: nothing tells two of them apart, and each would take the other's values for
-// its own. Nor should the program have used the key before: rolled back to that time, it
-// would read the stored object as a struct of its own, an empty one, and overwrite it.
+// its own. Begin with a key that the program hasn't used before: a release from before
+// Versioned would read the stored object as a struct without any of its fields, and
+// overwrite it.
 //
 // The error of Get, Set and Modify wraps
 //

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gorilla/securecookie"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -119,9 +120,9 @@ func TestWhatHasAVersion(t *testing.T) {
 	}
 }
 
-// An object with data and a version is never taken for one that a T without a version was,
-// so that nothing of a newer program is lost.
-func TestWhatHasNoVersionThatCanBeRead(t *testing.T) {
+// An object with "data" and "v" is never taken for a value without a version: Upgrade could
+// make nothing of it, and what a newer program or Django has put there would be lost.
+func TestVersionsThatCannotBeRead(t *testing.T) {
 	const text = `cookiestore: session key "n": beside "data" there may only be "v", a whole number over 0`
 	numbers := cookiestore.Versioned[int]{Key: "n", Version: 3, Upgrade: func(int, json.RawMessage) (int, error) {
 		panic("must not be called")
@@ -363,8 +364,10 @@ func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
 		{"Modify is made again", red, pack, `{"trip":{"data":{"to":"Pune","bags":["red","blue"]},"v":3}}`, nil},
 		{"also on an older version", `{"trip":"Agra"}`, pack, `{"trip":{"data":{"to":"Agra","bags":["blue"]},"v":3}}`, nil},
 		{"Modify does not replace a newer version", `{"trip":{"data":7,"v":4}}`, pack, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+		{"Modify does not replace what can't be upgraded", `{"trip":{"data":7,"v":1}}`, pack, `{"trip":{"data":7,"v":1}}`, errUpgrade},
 		{"of two Sets the later wins", red, set, `{"trip":{"data":{"to":"Goa"},"v":3}}`, nil},
 		{"Set does not replace a newer version", `{"trip":{"data":7,"v":4}}`, set, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+		{"nor one with a further member", `{"trip":{"data":7,"v":3,"w":0}}`, set, `{"trip":{"data":7,"v":3,"w":0}}`, cookiestore.ErrType},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store := newRows()
@@ -380,7 +383,78 @@ func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
 			store.rows["id:1"] = row
 			_, err = saveOne(t.Context(), m, s)
 			require.ErrorIs(t, err, test.err)
+			if test.err != nil {
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage(), "the store is fine")
+			}
 			require.Equal(t, test.want, store.rows["id:1"].Data)
+		})
+	}
+}
+
+// Version 4 is deployed, rolled back, and deployed again, while one visitor comes.
+func TestVersionedThroughARollback(t *testing.T) {
+	type trip4 struct{ Stops []string }
+	newer := cookiestore.Versioned[trip4]{Key: "trip", Version: 4, Upgrade: func(from int, stored json.RawMessage) (trip4, error) {
+		var old trip
+		err := json.Unmarshal(stored, &old)
+		return trip4{[]string{old.To}}, err
+	}}
+	addStop := func(trip *trip4) { trip.Stops = append(trip.Stops, "Goa") }
+	for _, test := range []struct {
+		name   string
+		change func(*cookiestore.Session) error
+	}{
+		{"Set", func(s *cookiestore.Session) error { return trips.Set(s, trip{To: "Agra"}) }},
+		{"Modify", func(s *cookiestore.Session) error { return trips.Modify(s, func(trip *trip) { trip.To = "Agra" }) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t))
+			visit := func(do func(*cookiestore.Session) error, want error) {
+				t.Helper()
+				v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+					s.Set("pages", cookiestore.Get(s, "pages", 0)+1)
+					if assert.ErrorIs(t, do(s), want); want != nil {
+						w.WriteHeader(http.StatusConflict)
+					}
+				})
+			}
+			visit(func(s *cookiestore.Session) error { return trips.Set(s, trip{To: "Pune"}) }, nil)
+			visit(func(s *cookiestore.Session) error { return newer.Modify(s, addStop) }, nil)
+			visit(func(s *cookiestore.Session) error {
+				_, err := trips.Get(s)
+				assert.ErrorIs(t, err, cookiestore.ErrNewerVersion)
+				return nil // which stops no other change
+			}, nil)
+			visit(test.change, cookiestore.ErrNewerVersion)
+			visit(func(s *cookiestore.Session) error { return newer.Modify(s, addStop) }, nil)
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				requireJSON(t, `{"pages":4,"trip":{"data":{"Stops":["Pune","Goa","Goa"]},"v":4}}`, s)
+			})
+		})
+	}
+}
+
+// An Upgrade may fail with any error, also with one of a session that it has read itself.
+func TestAFailedUpgradeIsNotTheCookies(t *testing.T) {
+	for _, cause := range []error{cookiestore.ErrInterrupted, cookiestore.ErrTampered, cookiestore.ErrExpired, cookiestore.ErrConflict, errDown} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			fails := cookiestore.Versioned[int]{Key: "n", Version: 2, Upgrade: func(int, json.RawMessage) (int, error) { return 0, cause }}
+			requireUsage := func(err error) {
+				t.Helper()
+				require.EqualError(t, err, `cookiestore: session key "n", version 1 (the program's is 2): the upgrade failed`)
+				require.ErrorIs(t, err, cause)
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage())
+				require.False(t, sorted.IsDecode())
+			}
+			s := loadSession(t, `{"n":{"data":7,"v":1}}`)
+			_, err := fails.Get(s)
+			requireUsage(err)
+			requireUsage(fails.Modify(s, func(*int) {}))
+			requireUsage(s.Err())
 		})
 	}
 }
