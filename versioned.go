@@ -149,11 +149,11 @@ func (v Versioned[T]) split(stored string) (from int64, data string, err error) 
 	if !versioned || !ok {
 		return 0, stored, nil
 	}
-	from, err = strconv.ParseInt(number, 10, 64) // the largest if it is too large
+	from, _ = strconv.ParseInt(number, 10, 64) // 0 if it isn't one, and the largest if it is too large
 	switch {
 	case from > int64(v.Version):
 		return 0, "", v.fault(from, ErrNewerVersion.Error(), ErrNewerVersion)
-	case err != nil || from < 1 || object.Len() > 2:
+	case from < 1 || object.Len() > 2:
 		return 0, "", &cookieError{class: usageError, cause: ErrType, detail: fmt.Sprintf(
 			"session key %q: beside %q there may only be %q, a whole number over 0", v.Key, dataMember, versionMember)}
 	}
