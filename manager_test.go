@@ -557,6 +557,10 @@ func TestConflicts(t *testing.T) {
 		{"a number is added to and set", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("a", 10) }, `{"a":10} v2`, "", nil},
 		{"one is added to and another set", []string{`{"a":1,"b":1}`, `{"a":5,"b":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Set("b", 10) }, `{"a":6,"b":10} v2`, "", nil},
 		{"a number is added to twice", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); addToA(s) }, `{"a":7} v2`, "", nil},
+		{"a number is added to after something that can't be stored", []string{`{"a":1}`, `{"a":5}`}, 1, nil, func(s *cookiestore.Session) {
+			require.Error(t, cookiestore.Modify(s, "a", func(f *float64) { *f = math.NaN() }))
+			addToA(s)
+		}, `{"a":6} v2`, "", nil},
 		{"a number is added to and the session emptied", []string{`{"a":1}`, `{"a":1,"c":3}`}, 1, nil, func(s *cookiestore.Session) { addToA(s); s.Clear() }, `{"c":3} v2`, "", nil},
 		{"added to in two rounds", []string{`{"a":1}`, `{"a":5}`, `{"a":7}`}, 2, nil, addToA, `{"a":8} v3`, "", nil},
 		{"the store fails meanwhile", []string{`{"a":1}`}, 1, down, set, "", "", down},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -644,6 +645,28 @@ func TestFailedSavesAreNeverSilent(t *testing.T) {
 		require.Equal(t, http.StatusConflict, resp.StatusCode)
 		require.Equal(t, "x", v.value("a"))
 	})
+	for _, test := range []struct {
+		name    string
+		bad     func(*cookiestore.Session) error
+		replied int
+	}{
+		{"also if it changes something else then", func(s *cookiestore.Session) error {
+			return cookiestore.Modify(s, "a", func(f *float64) { *f = math.NaN() })
+		}, http.StatusConflict},
+		{"but what it changes elsewhere tells it nothing", func(s *cookiestore.Session) error {
+			s.Set("a", math.NaN())
+			return nil
+		}, http.StatusInternalServerError},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			resp := newVisitor(t, newStore(t)).get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				_ = test.bad(s)
+				assert.NoError(t, cookiestore.Modify(s, "b", func(n *int) { *n++ }))
+				w.WriteHeader(http.StatusConflict)
+			})
+			require.Equal(t, test.replied, resp.StatusCode)
+		})
+	}
 	t.Run("a handler that has not asked gets the error for all its statuses", func(t *testing.T) {
 		v := newVisitor(t, newStore(t))
 		resp := v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {

@@ -42,18 +42,19 @@ func (s *Session) find(key string) string {
 	return value
 }
 
-// put stores JSON under key, or why there is none.
-func (s *Session) put(key, value string, err error) {
+// put stores JSON under key, or why there is none, which it returns.
+func (s *Session) put(key, value string, err error) error {
 	if err == nil {
 		err = s.check(key, value)
 	}
 	if err != nil {
 		s.reject(key, err)
-		return
+		return err
 	}
 	delete(s.bad, key)
 	s.object.Set(key, value)
 	s.changed(key)
+	return nil
 }
 
 // check refuses what must not stand under a key of this package's, and what makes

@@ -214,6 +214,14 @@ func TestModify(t *testing.T) {
 		requireJSON(t, `{"n":1}`, s)
 		require.Error(t, s.Err())
 	})
+	t.Run("a result that the session can't hold is an error", func(t *testing.T) {
+		s := loadSession(t, `{"n":"x"}`)
+		err := cookiestore.Modify(s, "n", func(text *string) { *text = strings.Repeat("x", 16<<20) })
+		require.ErrorIs(t, err, cookiestore.ErrTooLarge)
+		require.Equal(t, err, s.Err())
+		requireJSON(t, `{"n":"x"}`, s)
+		require.Error(t, cookiestore.Modify(s, cookiestore.ExpiryKey, func(text *string) { *text = "soon" }))
+	})
 	t.Run("a key that it changes itself is an error, and no endless loop", func(t *testing.T) {
 		s := loadSession(t, `{"n":1}`)
 		err := cookiestore.Modify(s, "n", func(n *int) { s.Set("n", cookiestore.Get(s, "n", 0)+1) })

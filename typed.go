@@ -65,8 +65,8 @@ func keyError(key string, err error) error {
 //	request.session["my_car"]["wheels"] = "alloy"
 //	request.session.modified = True
 //
-// If the value is not a T, or JSON can't hold the result, nothing is changed, and
-// the error that is returned also stops the session from being saved, until the
+// If the value is not a T, or the session can't hold the result, nothing is changed,
+// and the error that is returned also stops the session from being saved, until the
 // key is set or deleted.
 //
 // If another goroutine changes the value meanwhile, change runs again, on the new
@@ -95,7 +95,7 @@ func (s *Session) modify(key string, altered func(before string) (string, error)
 			return err
 		}
 		after, err := altered(before)
-		if s.replace(key, before, after, err, altered) {
+		if replaced, err := s.replace(key, before, after, err, altered); replaced {
 			return err
 		}
 	}
@@ -105,20 +105,20 @@ func (s *Session) modify(key string, altered func(before string) (string, error)
 // maxRaces is how often modify begins anew.
 const maxRaces = 1000
 
-// replace puts after, or the reason why there is none, in the place of before,
-// and reports whether that was still there.
-func (s *Session) replace(key, before, after string, err error, change func(string) (string, error)) bool {
+// replace puts after, or the reason why there is none, in the place of before, and
+// reports whether that was still there. The error is the one that stops the save.
+func (s *Session) replace(key, before, after string, err error, change func(string) (string, error)) (bool, error) {
 	s.open()
 	defer s.unlock()
 	if s.find(key) != before {
-		return false
+		return false, nil
 	}
-	s.put(key, after, err)
+	err = s.put(key, after, err)
 	s.told = s.told || err != nil
 	if err == nil {
 		s.replayable(key, change)
 	}
-	return true
+	return true, err
 }
 
 // encode returns v as JSON for the given key.

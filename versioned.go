@@ -19,19 +19,24 @@ import (
 //	var visit = cookiestore.Versioned[Visit]{Key: "visit", Version: 2, Upgrade: upgradeVisit}
 //
 // It is stored as {"data": T, "v": 2}, so Django has it in request.session["visit"]["data"].
-// Declare one Versioned for each key: nothing tells two of them apart, and each would take
-// the other's values for its own.
+// An object with both members has a version, whatever else it holds. Declare one Versioned
+// for each key: nothing tells two of them apart, and each would take the other's values for
+// its own. Begin with a key that the program hasn't used before: a release from before
+// Versioned would read the stored object as a struct without any of its fields, and
+// overwrite it.
 //
 // The error of Get, Set and Modify wraps
 //
 //   - [ErrNewerVersion], if a newer version of the program has stored the value;
-//   - [ErrType], if the value has the program's version, but is not a T;
+//   - [ErrType], if the value has the program's version, but is not a T; or if it has
+//     members besides "data" and "v", or a "v" that is not a whole number over 0;
 //   - what Upgrade returned, whose text is left out, since it could hold the value;
 //   - or that of [Session.Err], if the session could not be loaded.
 //
-// The value then stays in the session byte for byte, until Delete removes it or, unless it
-// is newer, Set replaces it. An error of Set or Modify also stops the session from being
-// saved until then, as one of the function [Modify] does; an error of Get does not.
+// The value then stays in the session byte for byte. Delete removes it, and Set replaces
+// what is not a T or can't be upgraded, but nothing newer and no members that it doesn't
+// know. Until then, an error of Set or Modify also stops the session from being saved, as
+// one of the function [Modify] does; an error of Get does not.
 //
 // With an invalid Key or Version, Get, Set and Modify always fail.
 //
@@ -47,8 +52,7 @@ type Versioned[T any] struct {
 	Version int
 
 	// Upgrade returns as a T what an older version has stored, which is JSON. From is 0
-	// for a value without a version, as [Session.Set] and Django store it. A value has one
-	// if it is an object with just the members "data" and "v", a whole number over 0.
+	// for a value without a version, as [Session.Set] and Django store it.
 	//
 	// A value is upgraded each time that it is read, until Set or Modify stores it in the
 	// new version. Without Upgrade, an older version is an error.
@@ -133,21 +137,25 @@ func (v Versioned[T]) decode(stored string) (value T, err error) {
 	return value, nil
 }
 
-// split returns the version of what is stored, and its data. The error is
-// [ErrNewerVersion], or about the declaration.
+// split returns the version of what is stored, and its data. The error is about what must
+// not be replaced, or about the declaration.
 func (v Versioned[T]) split(stored string) (from int64, data string, err error) {
 	if err := v.check(); err != nil {
 		return 0, "", err
 	}
 	object, _ := jsonobject.Parse(stored) // what isn't an object has no members
-	number, _ := object.Find(versionMember)
-	from, _ = strconv.ParseInt(number, 10, 64) // 0 if it isn't one, and the largest if it is too large
+	number, versioned := object.Find(versionMember)
 	data, ok := object.Find(dataMember)
-	if from < 1 || !ok || object.Len() > 2 {
+	if !versioned || !ok {
 		return 0, stored, nil
 	}
-	if from > int64(v.Version) {
-		return from, data, v.fault(from, ErrNewerVersion.Error(), ErrNewerVersion)
+	from, _ = strconv.ParseInt(number, 10, 64) // 0 if it isn't one, and the largest if it is too large
+	switch {
+	case from > int64(v.Version):
+		return 0, "", v.fault(from, ErrNewerVersion.Error(), ErrNewerVersion)
+	case from < 1 || object.Len() > 2:
+		return 0, "", &cookieError{class: usageError, cause: ErrType, detail: fmt.Sprintf(
+			"session key %q: beside %q there may only be %q, a whole number over 0", v.Key, dataMember, versionMember)}
 	}
 	return from, data, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gorilla/securecookie"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/cookiestore"
@@ -85,19 +86,19 @@ func TestVersionedGet(t *testing.T) {
 
 func TestWhatHasAVersion(t *testing.T) {
 	for data, want := range map[string]int{
-		`{"v":1,"data":7}`:       1,
-		`{"data":null,"v":2}`:    2,
-		`{"data":7}`:             0,
-		`{"v":1}`:                0,
-		`{}`:                     0,
-		`[1,7]`:                  0,
-		`null`:                   0,
-		`{"v":1,"data":7,"w":1}`: 0,
-		`{"v":0,"data":7}`:       0,
-		`{"v":-1,"data":7}`:      0,
-		`{"v":1.0,"data":7}`:     0,
-		`{"v":"1","data":7}`:     0,
-		`{"v":{},"data":7}`:      0,
+		`{"v":1,"data":7}`:                1,
+		`{"data":null,"v":2}`:             2,
+		`{"d\u0061ta":7,"\u0076":1}`:      1,
+		`{"v":9,"data":7,"v":2}`:          2, // the last counts, as in Python
+		`{"data":{"data":7,"v":9},"v":1}`: 1,
+		`{"data":7}`:                      0,
+		`{"v":1}`:                         0,
+		`{"v":1,"name":"Ann"}`:            0,
+		`{"v":1,"Data":7}`:                0,
+		`{"visit":{"v":1,"data":7}}`:      0,
+		`{}`:                              0,
+		`[1,7]`:                           0,
+		`null`:                            0,
 	} {
 		t.Run(data, func(t *testing.T) {
 			calls := 0
@@ -106,6 +107,8 @@ func TestWhatHasAVersion(t *testing.T) {
 				require.Equal(t, want, from)
 				if from == 0 {
 					require.Equal(t, data, string(stored), "all of it")
+				} else {
+					require.NotEqual(t, data, string(stored), "the data")
 				}
 				return 7, nil
 			}}
@@ -113,6 +116,54 @@ func TestWhatHasAVersion(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 7, got)
 			require.Equal(t, 1, calls)
+		})
+	}
+}
+
+// An object with "data" and "v" is never taken for a value without a version: Upgrade could
+// make nothing of it, and what a newer program or Django has put there would be lost.
+func TestVersionsThatCannotBeRead(t *testing.T) {
+	const text = `cookiestore: session key "n": beside "data" there may only be "v", a whole number over 0`
+	numbers := cookiestore.Versioned[int]{Key: "n", Version: 3, Upgrade: func(int, json.RawMessage) (int, error) {
+		panic("must not be called")
+	}}
+	for _, test := range []struct {
+		name, data string
+		is         error
+	}{
+		{"a further member", `{"v":3,"data":7,"seen":true}`, cookiestore.ErrType},
+		{"one that an older version has", `{"data":7,"v":1,"":null}`, cookiestore.ErrType},
+		{"one that a newer version has", `{"data":7,"seen":true,"v":4}`, cookiestore.ErrNewerVersion},
+		{"no whole number", `{"data":7,"v":4.0}`, cookiestore.ErrType},
+		{"an exponent", `{"data":7,"v":1e1}`, cookiestore.ErrType},
+		{"zero", `{"data":7,"v":0}`, cookiestore.ErrType},
+		{"a negative zero", `{"data":7,"v":-0}`, cookiestore.ErrType},
+		{"a negative number", `{"data":7,"v":-1}`, cookiestore.ErrType},
+		{"a negative number that is too large for any int", `{"data":7,"v":-99999999999999999999}`, cookiestore.ErrType},
+		{"a number that is too large for any int", `{"data":7,"v":99999999999999999999}`, cookiestore.ErrNewerVersion},
+		{"a string", `{"data":7,"v":"3"}`, cookiestore.ErrType},
+		{"null", `{"data":7,"v":null}`, cookiestore.ErrType},
+		{"an object", `{"data":7,"v":{"v":3}}`, cookiestore.ErrType},
+		{"the last of two", `{"data":7,"v":3,"v":"secret"}`, cookiestore.ErrType},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			data := `{"n":` + test.data + `}`
+			s := loadSession(t, data)
+			_, err := numbers.Get(s)
+			require.ErrorIs(t, err, test.is)
+			if test.is == cookiestore.ErrType {
+				require.EqualError(t, err, text)
+			}
+			require.NoError(t, s.Err())
+			require.ErrorIs(t, numbers.Set(s, 1), test.is)
+			require.ErrorIs(t, s.Err(), test.is)
+			s = loadSession(t, data)
+			require.ErrorIs(t, numbers.Modify(s, func(*int) { t.Error("must not be called") }), test.is)
+			require.ErrorIs(t, s.Err(), test.is)
+			requireJSON(t, data, s)
+			numbers.Delete(s)
+			require.NoError(t, numbers.Set(s, 1))
+			require.NoError(t, s.Err())
 		})
 	}
 }
@@ -313,8 +364,10 @@ func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
 		{"Modify is made again", red, pack, `{"trip":{"data":{"to":"Pune","bags":["red","blue"]},"v":3}}`, nil},
 		{"also on an older version", `{"trip":"Agra"}`, pack, `{"trip":{"data":{"to":"Agra","bags":["blue"]},"v":3}}`, nil},
 		{"Modify does not replace a newer version", `{"trip":{"data":7,"v":4}}`, pack, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+		{"Modify does not replace what can't be upgraded", `{"trip":{"data":7,"v":1}}`, pack, `{"trip":{"data":7,"v":1}}`, errUpgrade},
 		{"of two Sets the later wins", red, set, `{"trip":{"data":{"to":"Goa"},"v":3}}`, nil},
 		{"Set does not replace a newer version", `{"trip":{"data":7,"v":4}}`, set, `{"trip":{"data":7,"v":4}}`, cookiestore.ErrNewerVersion},
+		{"nor one with a further member", `{"trip":{"data":7,"v":3,"w":0}}`, set, `{"trip":{"data":7,"v":3,"w":0}}`, cookiestore.ErrType},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store := newRows()
@@ -330,7 +383,78 @@ func TestVersionedInTwoRequestsAtOnce(t *testing.T) {
 			store.rows["id:1"] = row
 			_, err = saveOne(t.Context(), m, s)
 			require.ErrorIs(t, err, test.err)
+			if test.err != nil {
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage(), "the store is fine")
+			}
 			require.Equal(t, test.want, store.rows["id:1"].Data)
+		})
+	}
+}
+
+// Version 4 is deployed, rolled back, and deployed again, while one visitor comes.
+func TestVersionedThroughARollback(t *testing.T) {
+	type trip4 struct{ Stops []string }
+	newer := cookiestore.Versioned[trip4]{Key: "trip", Version: 4, Upgrade: func(from int, stored json.RawMessage) (trip4, error) {
+		var old trip
+		err := json.Unmarshal(stored, &old)
+		return trip4{[]string{old.To}}, err
+	}}
+	addStop := func(trip *trip4) { trip.Stops = append(trip.Stops, "Goa") }
+	for _, test := range []struct {
+		name   string
+		change func(*cookiestore.Session) error
+	}{
+		{"Set", func(s *cookiestore.Session) error { return trips.Set(s, trip{To: "Agra"}) }},
+		{"Modify", func(s *cookiestore.Session) error { return trips.Modify(s, func(trip *trip) { trip.To = "Agra" }) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := newVisitor(t, newStore(t))
+			visit := func(do func(*cookiestore.Session) error, want error) {
+				t.Helper()
+				v.get(func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+					s.Set("pages", cookiestore.Get(s, "pages", 0)+1)
+					if assert.ErrorIs(t, do(s), want); want != nil {
+						w.WriteHeader(http.StatusConflict)
+					}
+				})
+			}
+			visit(func(s *cookiestore.Session) error { return trips.Set(s, trip{To: "Pune"}) }, nil)
+			visit(func(s *cookiestore.Session) error { return newer.Modify(s, addStop) }, nil)
+			visit(func(s *cookiestore.Session) error {
+				_, err := trips.Get(s)
+				assert.ErrorIs(t, err, cookiestore.ErrNewerVersion)
+				return nil // which stops no other change
+			}, nil)
+			visit(test.change, cookiestore.ErrNewerVersion)
+			visit(func(s *cookiestore.Session) error { return newer.Modify(s, addStop) }, nil)
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				requireJSON(t, `{"pages":4,"trip":{"data":{"Stops":["Pune","Goa","Goa"]},"v":4}}`, s)
+			})
+		})
+	}
+}
+
+// An Upgrade may fail with any error, also with one of a session that it has read itself.
+func TestAFailedUpgradeIsNotTheCookies(t *testing.T) {
+	for _, cause := range []error{cookiestore.ErrInterrupted, cookiestore.ErrTampered, cookiestore.ErrExpired, cookiestore.ErrConflict, errDown} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			fails := cookiestore.Versioned[int]{Key: "n", Version: 2, Upgrade: func(int, json.RawMessage) (int, error) { return 0, cause }}
+			requireUsage := func(err error) {
+				t.Helper()
+				require.EqualError(t, err, `cookiestore: session key "n", version 1 (the program's is 2): the upgrade failed`)
+				require.ErrorIs(t, err, cause)
+				var sorted securecookie.Error
+				require.ErrorAs(t, err, &sorted)
+				require.True(t, sorted.IsUsage())
+				require.False(t, sorted.IsDecode())
+			}
+			s := loadSession(t, `{"n":{"data":7,"v":1}}`)
+			_, err := fails.Get(s)
+			requireUsage(err)
+			requireUsage(fails.Modify(s, func(*int) {}))
+			requireUsage(s.Err())
 		})
 	}
 }
