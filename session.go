@@ -127,8 +127,8 @@ func (s *Session) Set(key string, value any) {
 }
 
 // SetOptional is Set for what a middleware notes for itself and notes again if it was not
-// saved, such as the time of the last visit: it is no change of the handler's, and has the
-// session saved as a renewal is, which gives way to much (see [Middleware]).
+// saved, such as the time of the last visit. Modified doesn't tell of it, and the session
+// is saved for it as for a renewal, which gives way to much (see [Middleware]).
 func (s *Session) SetOptional(key string, value any) {
 	text, err := encode(key, value)
 	s.open()
