@@ -48,6 +48,7 @@ type brokenRevocations struct {
 	cookiestore.Revocations
 	down  bool
 	deaf  bool                 // can't be asked, but told
+	mute  string               // can't be told of what begins so
 	until map[string]time.Time // of what was ended for this package
 }
 
@@ -64,6 +65,9 @@ func (r *brokenRevocations) Revoked(ctx context.Context, s cookiestore.Identity)
 
 func (r *brokenRevocations) Revoke(ctx context.Context, id string, until time.Time) error {
 	if r.down && strings.HasPrefix(id, "dbsc.") {
+		return errDown
+	}
+	if r.mute != "" && strings.HasPrefix(id, r.mute) {
 		return errDown
 	}
 	r.until[id] = until
@@ -480,7 +484,7 @@ func TestForgeries(t *testing.T) {
 			b := newBrowser(s)
 			b.send("GET", "/login", nil)
 			w := b.register(tt.forge(b))
-			require.Equal(t, http.StatusBadRequest, w.Code, w.Body)
+			require.Equal(t, "400 Bad Request\n", fmt.Sprint(w.Code, " ", w.Body))
 			require.Empty(t, w.Result().Cookies())
 			require.Contains(t, s.log.String(), tt.says)
 			require.NotEmpty(t, s.refused)
@@ -683,6 +687,15 @@ func TestTheBoundCookieOfAnotherBinding(t *testing.T) {
 	}
 }
 
+// A record that is gone has ended, and a browser need not ask again.
+func TestARefreshOfARecordThatIsGone(t *testing.T) {
+	store := newRecords()
+	b := newBrowser(newSite(t, store, false))
+	b.login()
+	clear(store.all)
+	require.Contains(t, b.refresh("").Body.String(), `"continue":false`)
+}
+
 // A server that can't read the session for now doesn't say that it has ended.
 func TestARefreshWhereTheSessionCannotBeRead(t *testing.T) {
 	store, err := cookiestore.New([]byte("another-0123456789abcdef012345678"))
@@ -847,6 +860,9 @@ func TestUnboundRequests(t *testing.T) {
 			w := b.send(tt.method, tt.path, tt.header)
 			require.Equal(t, tt.code, w.Code)
 			require.Contains(t, w.Body.String(), tt.says)
+			if tt.name == "a page" {
+				require.Equal(t, tt.says, w.Body.String())
+			}
 			if isClick := strings.Contains(w.Body.String(), "http-equiv"); isClick {
 				require.Equal(t, bounce, w.Body.String())
 			}
@@ -878,7 +894,7 @@ func TestWhatAHandlerHasPutInTheSessionIsNotTrusted(t *testing.T) {
 		b.get("/set?key=_dbsc&value=" + value)
 		require.Equal(t, http.StatusUnauthorized, b.status("/account"), "%q", value)
 		require.Equal(t, http.StatusBadRequest, b.register(b.proof(true)).Code)
-		require.Equal(t, http.StatusBadRequest, b.refresh("").Code)
+		require.Equal(t, "Bad Request\n", b.refresh("").Body.String())
 		for _, what := range []string{"registration refused", "refresh refused", "unbound request of a bound session"} {
 			require.Contains(t, s.log.String(), fmt.Sprintf("msg=%q cookie=sessionid reason=refused error=\"dbsc: what the session says of its binding is not from this package\"", what))
 		}
@@ -929,6 +945,16 @@ func TestRevocationsThatAreDown(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, b.register(b.proof(true)).Code)
 		require.NotContains(t, b.cookies, "__Host-dbsc")
 		require.Equal(t, []string{"failed"}, s.refused)
+	})
+	t.Run("an offer that can't be withdrawn is not taken", func(t *testing.T) {
+		s := newSite(t, newStore(t), true)
+		b := newBrowser(s)
+		b.send("GET", "/login", nil)
+		offer, _, _ := strings.Cut(cookiestore.Get(sessionOf(b), dbsc.Key, ""), ".")
+		s.revocations.mute = "dbsc." + offer
+		w := b.register(b.proof(true))
+		require.Equal(t, "503 Service Unavailable\n", fmt.Sprint(w.Code, " ", w.Body))
+		require.Empty(t, w.Result().Cookies())
 	})
 	t.Run("with report only they are let through", func(t *testing.T) {
 		s := newSite(t, newStore(t), true, dbsc.WithReportOnly())
