@@ -52,7 +52,7 @@ import (
 	"example.com/cookiestore"
 )
 
-// Key is the dictionary key that says whether a session is bound, and to what. [State]
+// Key is the dictionary key that says whether a session is bound, and to what. [Binder.Status]
 // reads it.
 const Key = "_dbsc"
 

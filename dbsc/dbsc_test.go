@@ -708,6 +708,8 @@ func TestARefreshWhereTheSessionCannotBeRead(t *testing.T) {
 	b.handler = other.handler
 	require.Equal(t, http.StatusServiceUnavailable, b.refresh("").Code)
 	require.Equal(t, []string{"tampered", "refused"}, other.refused)
+	require.NoError(t, other.binder.SetKeys([]byte("another-0123456789abcdef012345678")))
+	require.Equal(t, http.StatusServiceUnavailable, b.refresh("").Code, "nor where the binding can't be read either")
 }
 
 func TestTheBoundCookieIsAsStrictAsTheSession(t *testing.T) {

@@ -82,22 +82,22 @@ func (b *Binder) refresh(w http.ResponseWriter, r *http.Request) {
 	}
 	own, err := b.parseIdentifier(unquoted(r.Header.Get("Sec-Secure-Session-Id")))
 	switch {
-	case err != nil && s.isOf(own.id, own.offer): // in a roll-out, this server may lack the key
+	case !isKnown(session): // in a roll-out, this server may lack the store's key
+		b.refuse(w, r, "refresh refused", session.Refused(), http.StatusServiceUnavailable)
+	case err != nil && s.isOf(own.id, own.offer): // or that of the binding
 		b.refuse(w, r, "refresh refused", err, http.StatusServiceUnavailable)
 	case err != nil:
 		b.refuse(w, r, "refresh refused", err, http.StatusBadRequest)
 	case s.isOf(own.id, own.offer):
 		b.renew(w, r, own)
-	case hasEnded(session):
+	default:
 		writeJSON(w, map[string]any{"session_identifier": own.identifier, "continue": false})
-	default: // or the store's
-		b.refuse(w, r, "refresh refused", session.Refused(), http.StatusServiceUnavailable)
 	}
 }
 
-// hasEnded reports whether a browser's session is no more, or another one: it isn't just
-// that the server can't read it.
-func hasEnded(session *cookiestore.Session) bool {
+// isKnown reports that a browser's session isn't one that this server just can't read: it
+// is there, or it has ended.
+func isKnown(session *cookiestore.Session) bool {
 	why := session.Refused()
 	return why == nil || errors.Is(why, cookiestore.ErrExpired) || errors.Is(why, cookiestore.ErrRevoked) || errors.Is(why, cookiestore.ErrNoSession)
 }

@@ -216,7 +216,7 @@ func (m *memory) first(nonce string, now time.Time) bool {
 	if recent || older {
 		return false
 	}
-	if len(m.recent) == maxUsed || now.Sub(m.since) > 2*challengeLife {
+	if len(m.recent) == maxUsed || now.Sub(m.since) > challengeLife+skew {
 		m.recent, m.older, m.since = map[string]struct{}{}, m.recent, now
 	}
 	m.recent[nonce] = struct{}{}
