@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"example.com/cookiestore"
@@ -47,7 +48,8 @@ func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 }
 
 // callback takes the provider's answer. An answer with another state changes nothing:
-// it may be anybody's. One with the right state ends the attempt, whatever it says.
+// it may be anybody's. One with the right state ends the attempt, unless the provider
+// gives no tokens for now.
 func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	session, ownCookie := loginSession(r)
@@ -57,7 +59,7 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, refused := s.verify(r, login)
-	session.Delete(attemptKey) // which a status over 500 doesn't save: the page can be reloaded
+	session.Delete(attemptKey) // which a status of 502 doesn't save: the page can be reloaded
 	switch {
 	case refused != nil:
 		s.refuse(w, r, refused)
@@ -80,14 +82,16 @@ func (s *site) verify(r *http.Request, login attempt) (p pending, refused *refus
 	}
 	ctx := oidc.ClientContext(r.Context(), s.Client)
 	token, err := s.oauth.Exchange(ctx, r.FormValue("code"), oauth2.VerifierOption(login.Verifier))
-	if saidNo(err) {
+	if invalidGrant(err) {
 		return p, &refusal{http.StatusBadRequest, "The provider does not accept this login.", err}
 	} else if err != nil {
-		return p, &refusal{http.StatusBadGateway, "The provider does not answer. Please reload this page.", err}
+		return p, &refusal{http.StatusBadGateway, "The provider does not answer as it should. Please reload this page.", err}
 	}
 	raw, _ := token.Extra("id_token").(string)
 	id, err := s.provider.Verifier(&oidc.Config{ClientID: s.ClientID, Now: s.Now}).Verify(ctx, raw)
-	if err != nil || !equal(id.Nonce, login.Nonce) {
+	if noKeys(err) { // the code is used up, so that reloading won't help
+		return p, &refusal{http.StatusBadGateway, "The provider's answer can't be checked now.", err}
+	} else if err != nil || !equal(id.Nonce, login.Nonce) {
 		return p, &refusal{http.StatusBadRequest, "The provider's ID token is not for this login.", err}
 	}
 	p = pending{User: UserID(id.Issuer, id.Subject), Next: login.Next, Remember: login.Remember, Until: s.Now().Add(bounceTime)}
@@ -97,10 +101,17 @@ func (s *site) verify(r *http.Request, login attempt) (p pending, refused *refus
 	return p, nil
 }
 
-// saidNo reports whether err is the provider's answer, and not that there was none.
-func saidNo(err error) bool {
+// invalidGrant reports whether the provider has said that the code, or the refresh token,
+// is worthless. With any other answer, such as too many requests, it may be good later.
+func invalidGrant(err error) bool {
 	var answer *oauth2.RetrieveError
-	return errors.As(err, &answer) && answer.Response.StatusCode < http.StatusInternalServerError
+	return errors.As(err, &answer) && answer.ErrorCode == "invalid_grant"
+}
+
+// noKeys reports whether an ID token was refused only because the provider's keys could
+// not be fetched. go-oidc has no other sign of it than the text.
+func noKeys(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys ")
 }
 
 // equal takes the same time wherever the strings differ.

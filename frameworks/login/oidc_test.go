@@ -137,6 +137,9 @@ func TestAnswersThatAreRefused(t *testing.T) {
 			w.provider.Alter = func(claims map[string]any) { claims[name] = value }
 		}
 	}
+	down := func(path string, status int) func(*world, url.Values) {
+		return func(w *world, _ url.Values) { w.provider.Down = map[string]int{path: status} }
+	}
 	for _, test := range []struct {
 		name   string
 		answer func(w *world, fields url.Values)
@@ -158,7 +161,10 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		{"an ID token of another issuer", alter("iss", "https://evil.test"), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that has expired", alter("exp", 1), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that another key has signed", func(w *world, _ url.Values) { w.provider.Forge = true }, 400, "The provider's ID token is not for this login.", true},
-		{"a provider that is down", func(w *world, _ url.Values) { w.provider.Down = true }, 502, "The provider does not answer. Please reload this page.", false},
+		{"an ID token whose key can't be fetched", down("/keys", 503), 502, "The provider's answer can't be checked now.\nTo try again", true},
+		{"a provider that is down", down("/token", 503), 502, "The provider does not answer as it should. Please reload this page.", false},
+		{"a provider with too many requests", down("/token", 429), 502, "The provider does not answer as it should. Please reload this page.", false},
+		{"a provider that doesn't know the site now", down("/token", 401), 502, "The provider does not answer as it should. Please reload this page.", false},
 	} {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
@@ -176,11 +182,11 @@ func TestAnswersThatAreRefused(t *testing.T) {
 				require.Contains(t, shown.text, shop+"/login", "where to try again")
 				if !test.ended {
 					require.Equal(t, before, w.cookies("shop.test"), "nothing was changed")
-					w.provider.Down = false
+					w.provider.Down = nil
 					require.Equal(t, "You are "+visitor+".", w.send(method, right).text, "the login goes on")
 					return
 				}
-				w.provider.Alter, w.provider.Forge = nil, false
+				w.provider.Alter, w.provider.Forge, w.provider.Down = nil, false, nil
 				require.Equal(t, 400, w.send(method, right).status, "the attempt has ended")
 				require.Equal(t, 401, w.open(shop+"/account").status)
 				require.Equal(t, "Visit number 2 of nobody.", w.open(shop+"/").text, "the session is still there")

@@ -69,6 +69,9 @@ func TestTokensAreRefreshed(t *testing.T) {
 }
 
 func TestTokensThatTheProviderDoesNotTake(t *testing.T) {
+	down := func(status int) func(*world) {
+		return func(w *world) { w.provider.Down = map[string]int{"/token": status} }
+	}
 	for _, test := range []struct {
 		name   string
 		happen func(w *world)
@@ -79,15 +82,19 @@ func TestTokensThatTheProviderDoesNotTake(t *testing.T) {
 			other := w.browser.copy()
 			other.open(shop + "/profile")
 		}, 401, 404},
-		{"the provider is down", func(w *world) { w.provider.Down = true }, 502, 200},
-		{"the provider gives new tokens and says no more", func(w *world) { w.provider.NoUserInfo = true }, 424, 200},
+		{"the provider is down", down(503), 502, 200},
+		{"the provider has had too many requests", down(429), 502, 200},
+		{"the provider wants something else first", down(403), 502, 200},
+		{"the provider doesn't know the site now", down(401), 502, 200},
+		{"the provider has waited too long", down(408), 502, 200},
+		{"the provider gives new tokens and says no more", func(w *world) { w.provider.Down = map[string]int{"/userinfo": 401} }, 424, 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, keepTokens(0, time.Second, flows[0].with))
 			w.open(shop + "/login")
 			test.happen(w)
 			require.Equal(t, test.status, w.open(shop+"/profile").status)
-			w.provider.Down, w.provider.NoUserInfo = false, false
+			w.provider.Down = nil
 			require.Equal(t, test.after, w.open(shop+"/profile").status)
 			require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text, "the login holds")
 		})
