@@ -30,12 +30,13 @@ type attempt struct {
 	Until    time.Time
 }
 
-// begin sends the visitor to the provider.
+// begin sends the visitor to the provider. It takes a form of this site: a link of another
+// one would replace the login that is under way.
 func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 	login := attempt{
 		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
 		Next:     LocalPath(r.FormValue("next")),
-		Remember: r.FormValue("remember") == "on",
+		Remember: r.PostFormValue("remember") == "on", // a link can't choose that
 		Until:    s.Now().Add(loginTime),
 	}
 	session, _ := loginSession(r)

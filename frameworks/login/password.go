@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"sync"
@@ -94,13 +95,16 @@ func (f *failures) forget(user string) {
 	delete(f.users, user)
 }
 
+// inputs are the fields that are not text. A box that is ticked sends "on".
+var inputs = map[string]string{"password": "password", "remember": "checkbox"}
+
 // form shows a form that is posted to the page's own address.
 func form(fields ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintln(w, `<!DOCTYPE html><title>Sign in</title><form method="post">`)
 		for _, field := range fields {
-			fmt.Fprintf(w, "<label>%[1]s <input name=%[1]q autocomplete=\"off\"></label>\n", field)
+			fmt.Fprintf(w, "<label>%[1]s <input name=%[1]q type=%[2]q autocomplete=\"off\"></label>\n", field, cmp.Or(inputs[field], "text"))
 		}
 		fmt.Fprintln(w, `<button>Continue</button></form>`)
 	}

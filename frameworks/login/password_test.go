@@ -132,7 +132,7 @@ func TestEachStepGivesAnotherSession(t *testing.T) {
 
 func TestHalfALoginLeavesTheOtherUserAlone(t *testing.T) {
 	w := newWorld(t, nil)
-	w.open(shop + "/login")
+	w.signIn("")
 	w.password()
 	require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text)
 	w.code("123456")
@@ -161,7 +161,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	for _, flow := range flows {
 		t.Run(flow.name, func(t *testing.T) {
 			w := newWorld(t, flow.with)
-			w.open(shop + "/login?next=/account")
+			w.signIn("?next=/account")
 			before := w.cookies("shop.test")
 			for _, path := range []string{"/logout", "/password", "/second-factor", "/login", "/"} {
 				w.open("https://evil.test/")

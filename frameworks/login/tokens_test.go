@@ -19,7 +19,7 @@ func keepTokens(padding int, lifetime time.Duration, flow func(*login.Config, *i
 
 func TestTheSessionHasNoTokens(t *testing.T) {
 	w := newWorld(t, nil)
-	w.open(shop + "/login")
+	w.signIn("")
 	require.Equal(t, 404, w.open(shop+"/profile").status)
 	for _, value := range w.cookies("shop.test") {
 		require.Less(t, len(value), 400, "who it is, and not much more")
@@ -38,7 +38,7 @@ func TestTokensThatAreKept(t *testing.T) {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
 				w := newWorld(t, keepTokens(test.padding, time.Hour, flow.with))
-				require.Equal(t, "You are "+visitor+".", w.open(shop+"/login?next=/account").text)
+				require.Equal(t, "You are "+visitor+".", w.signIn("?next=/account").text)
 				require.Equal(t, "To the provider you are 248289761001.", w.open(shop+"/profile").text)
 				cookies := w.cookies("shop.test")
 				require.Len(t, cookies, test.cookies)
@@ -60,7 +60,7 @@ func TestTokensThatAreKept(t *testing.T) {
 // The provider of the test takes a refresh token once, and so must get the new one.
 func TestTokensAreRefreshed(t *testing.T) {
 	w := newWorld(t, keepTokens(0, time.Second, flows[0].with))
-	w.open(shop + "/login")
+	w.signIn("")
 	for range 3 {
 		before := w.cookies("shop.test")
 		require.Equal(t, "To the provider you are 248289761001.", w.open(shop+"/profile").text)
@@ -91,7 +91,7 @@ func TestTokensThatTheProviderDoesNotTake(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, keepTokens(0, time.Second, flows[0].with))
-			w.open(shop + "/login")
+			w.signIn("")
 			test.happen(w)
 			require.Equal(t, test.status, w.open(shop+"/profile").status)
 			w.provider.Down = nil
