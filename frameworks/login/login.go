@@ -5,7 +5,6 @@ package login
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -13,27 +12,6 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
-
-// Config is what the site needs to know.
-type Config struct {
-	Key      []byte        // signs the sessions, or encrypts them
-	URL      string        // of the site, such as https://shop.example
-	SameSite http.SameSite // of the session's cookie: Lax or Strict
-
-	Issuer                 string // the OpenID provider
-	ClientID, ClientSecret string
-	FormPost               bool // the provider answers with a POST: response_mode=form_post
-	KeepTokens             bool // to call the provider's API later; sessions are then encrypted
-
-	// Password and SecondFactor look users up. A code must count once: nothing in
-	// a cookie can see to that.
-	Password     func(name, password string) bool
-	SecondFactor func(name, code string) bool
-
-	Client *http.Client     // to the provider
-	Now    func() time.Time // for tests
-	Logger *slog.Logger
-}
 
 const (
 	sessionCookie = "__Host-session"
@@ -59,6 +37,10 @@ type site struct {
 
 // New returns the site. It asks the provider for its endpoints.
 func New(ctx context.Context, config Config) (http.Handler, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, config.Client), config.Issuer)
 	if err != nil {
 		return nil, err
@@ -86,10 +68,12 @@ func New(ctx context.Context, config Config) (http.Handler, error) {
 	mux.HandleFunc("POST /login", s.begin)
 	mux.HandleFunc(callback, s.callback)
 	mux.HandleFunc("GET /login/done", s.done)
-	mux.HandleFunc("GET /password", form("name", "password"))
-	mux.HandleFunc("POST /password", s.password)
-	mux.HandleFunc("GET /second-factor", form("code"))
-	mux.HandleFunc("POST /second-factor", s.secondFactor)
+	if s.Password != nil && s.SecondFactor != nil {
+		mux.HandleFunc("GET /password", form("name", "password", "remember"))
+		mux.HandleFunc("POST /password", s.password)
+		mux.HandleFunc("GET /second-factor", form("code"))
+		mux.HandleFunc("POST /second-factor", s.secondFactor)
+	}
 	mux.HandleFunc("POST /logout", logout)
 	return fromHere.Handler(withSessions(mux)), nil
 }
