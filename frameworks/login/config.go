@@ -19,10 +19,11 @@ type Config struct {
 	FormPost               bool // the provider answers with a POST: response_mode=form_post
 	KeepTokens             bool // to call the provider's API later; sessions are then encrypted
 
-	// Password and SecondFactor look users up. A code must count once: nothing in
-	// a cookie can see to that. Without these two, passwords sign nobody in.
-	Password     func(name, password string) bool
-	SecondFactor func(name, code string) bool
+	// Password looks a user up by what was typed, and returns the one ID that the user has
+	// however the name is spelled. SecondFactor gets that ID. A code must count once: nothing
+	// in a cookie can see to that. Without these two, passwords sign nobody in.
+	Password     func(name, password string) (userID string, ok bool)
+	SecondFactor func(userID, code string) bool
 
 	Client *http.Client     // to the provider; a request takes ten seconds unless its Timeout says otherwise
 	Now    func() time.Time // default: time.Now

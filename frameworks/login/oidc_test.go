@@ -45,9 +45,11 @@ func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	config := login.Config{
 		Key: bytes.Repeat([]byte{7}, 32), URL: shop, SameSite: http.SameSiteLaxMode,
 		Issuer: w.provider.Issuer, ClientID: "shop", ClientSecret: "secret",
-		Password: func(name, password string) bool { return name == "ankit" && password == "correct horse" },
-		SecondFactor: func(_, code string) bool {
-			ok := w.codes[code]
+		Password: func(name, password string) (string, bool) {
+			return "7", strings.EqualFold(strings.TrimSpace(name), "ankit") && password == "correct horse"
+		},
+		SecondFactor: func(userID, code string) bool {
+			ok := userID == "7" && w.codes[code]
 			delete(w.codes, code)
 			return ok
 		},

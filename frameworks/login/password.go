@@ -14,17 +14,18 @@ import (
 const halfKey = "half_login"
 
 // password is the first step. The session then knows who is about to sign in, under a
-// key that nothing but secondFactor reads.
+// key that nothing but secondFactor reads. The name is not looked at again: there are many
+// ways to spell it, and one ID.
 func (s *site) password(w http.ResponseWriter, r *http.Request) {
-	name := r.PostFormValue("name")
-	if !s.Password(name, r.PostFormValue("password")) {
+	userID, ok := s.Password(r.PostFormValue("name"), r.PostFormValue("password"))
+	if !ok {
 		http.Error(w, "Wrong name or password.", http.StatusUnauthorized)
 		return
 	}
 	session := cookiestore.FromContext(r.Context())
 	session.CycleKey()
 	session.Set(halfKey, pending{
-		User: name, Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
+		User: userID, Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
 		Until: s.Now().Add(halfTime),
 	})
 	http.Redirect(w, r, "/second-factor", http.StatusSeeOther)
@@ -53,20 +54,24 @@ func (s *site) secondFactor(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, half.Next, http.StatusSeeOther)
 }
 
-const (
-	maxFailures  = 5
-	failuresTime = 15 * time.Minute
-)
-
 // failures counts wrong codes, for one process. Only users whose password was right are in it.
 type failures struct {
 	mu    sync.Mutex
-	users map[string]window
+	users map[string]failed
 }
 
-type window struct {
-	n     int
-	since time.Time
+type failed struct {
+	n    int // since the last right code
+	last time.Time
+}
+
+// pause is how long nobody may try again: 15 minutes after the fifth wrong code, and twice
+// as long after each one that follows, up to a day.
+func (f failed) pause() time.Duration {
+	if f.n < 5 {
+		return 0
+	}
+	return min(15*time.Minute<<min(f.n-5, 7), 24*time.Hour)
 }
 
 // begin counts an attempt as failed until forget is called, so that attempts at the same
@@ -74,18 +79,14 @@ type window struct {
 func (f *failures) begin(user string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := f.users[user]
-	if now.Sub(w.since) >= failuresTime {
-		w = window{since: now}
-	}
-	if w.n == maxFailures {
+	before := f.users[user]
+	if now.Sub(before.last) < before.pause() {
 		return false
 	}
-	w.n++
 	if f.users == nil {
-		f.users = map[string]window{}
+		f.users = map[string]failed{}
 	}
-	f.users[user] = w
+	f.users[user] = failed{before.n + 1, now}
 	return true
 }
 
