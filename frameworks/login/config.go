@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"example.com/cookiestore"
 )
 
 // Config is what the site needs to know.
@@ -25,9 +27,10 @@ type Config struct {
 	Password     func(name, password string) (userID string, ok bool)
 	SecondFactor func(userID, code string) bool
 
-	Client *http.Client     // to the provider; a request takes ten seconds unless its Timeout says otherwise
-	Now    func() time.Time // default: time.Now
-	Logger *slog.Logger     // default: slog.Default()
+	Revocations cookiestore.Revocations // default: in memory, where a restart forgets them
+	Client      *http.Client            // to the provider; a request takes ten seconds unless its Timeout says otherwise
+	Now         func() time.Time        // default: time.Now
+	Logger      *slog.Logger            // default: slog.Default()
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -37,6 +40,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Revocations == nil {
+		c.Revocations = cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(c.Now))
 	}
 	var client http.Client
 	if c.Client != nil {

@@ -90,13 +90,13 @@ func (s *site) middleware() (func(http.Handler) http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	revocations := cookiestore.WithRevocations(s.Revocations, userKey)
 	sessions := cookiestore.Middleware(store,
 		cookiestore.WithName(sessionCookie),
 		cookiestore.WithSameSite(s.SameSite),
 		cookiestore.WithChunks(chunks),
 		cookiestore.WithRenewal(0.5),
-		cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.Now)), userKey),
-		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+		revocations, cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
 	if s.SameSite == http.SameSiteLaxMode && !s.FormPost {
 		return sessions, nil
 	}
@@ -109,7 +109,7 @@ func (s *site) middleware() (func(http.Handler) http.Handler, error) {
 		cookiestore.WithSameSite(sameSite),
 		cookiestore.WithMaxAge(loginTime),
 		cookiestore.WithChunks(chunks),
-		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+		revocations, cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
 	return func(next http.Handler) http.Handler { return logins(sessions(next)) }, nil
 }
 
@@ -128,21 +128,35 @@ func UserID(issuer, subject string) string { return issuer + " " + subject }
 // A pending login has shown who the visitor is, but is not in the session yet, or
 // lacks the second factor.
 type pending struct {
-	User     string
-	Next     string
-	Remember bool
-	Until    time.Time
-	Tokens   *oauth2.Token `json:",omitempty"`
+	Issuer, Subject string
+	Next            string
+	Remember        bool
+	Since           time.Time
+	Tokens          *oauth2.Token `json:",omitempty"`
 }
 
 // signIn is the one place that makes a session count as signed in.
-func signIn(session *cookiestore.Session, p pending) {
-	if cookiestore.Get(session, userKey, p.User) != p.User {
+func (s *site) signIn(w http.ResponseWriter, r *http.Request, p pending) {
+	user := UserID(p.Issuer, p.Subject)
+	revoked, err := s.Revocations.Revoked(r.Context(), cookiestore.Identity{User: user, StartedAt: p.Since})
+	switch {
+	case p.Subject == "":
+		s.refuse(w, r, &refusal{http.StatusBadRequest, "Nobody has said who you are.", nil})
+		return
+	case err != nil:
+		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, "Nobody can sign in now.", err})
+		return
+	case revoked: // with the user's sessions, since the login began
+		s.refuse(w, r, &refusal{http.StatusUnauthorized, "This login was ended.", nil})
+		return
+	}
+	session := cookiestore.FromContext(r.Context())
+	if cookiestore.Get(session, userKey, user) != user {
 		session.Flush() // somebody else was signed in here
 	}
 	session.CycleKey() // copies from before are worthless now
 	session.Delete(attemptKey, halfKey)
-	session.Set(userKey, p.User)
+	session.Set(userKey, user)
 	if p.Tokens != nil {
 		session.Set(tokensKey, p.Tokens)
 	}
@@ -151,9 +165,12 @@ func signIn(session *cookiestore.Session, p pending) {
 	} else {
 		session.SetExpiry(cookiestore.AtBrowserClose)
 	}
+	http.Redirect(w, r, p.Next, http.StatusSeeOther)
 }
 
 func logout(w http.ResponseWriter, r *http.Request) {
+	login, _ := loginSession(r)
+	login.Flush() // or one that is waiting there signs the visitor in again
 	cookiestore.FromContext(r.Context()).Flush()
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

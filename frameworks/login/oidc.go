@@ -68,8 +68,7 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		session.Set(verifiedKey, p)
 		bounce(w)
 	default:
-		signIn(session, p)
-		http.Redirect(w, r, p.Next, http.StatusSeeOther)
+		s.signIn(w, r, p)
 	}
 }
 
@@ -95,7 +94,7 @@ func (s *site) verify(r *http.Request, login attempt) (p pending, refused *refus
 	} else if err != nil || !equal(id.Nonce, login.Nonce) {
 		return p, &refusal{http.StatusBadRequest, "The provider's ID token is not for this login.", err}
 	}
-	p = pending{User: UserID(id.Issuer, id.Subject), Next: login.Next, Remember: login.Remember, Until: s.Now().Add(bounceTime)}
+	p = pending{Issuer: id.Issuer, Subject: id.Subject, Next: login.Next, Remember: login.Remember, Since: s.Now()}
 	if s.KeepTokens {
 		p.Tokens = token
 	}
@@ -136,13 +135,12 @@ func bounce(w http.ResponseWriter) {
 func (s *site) done(w http.ResponseWriter, r *http.Request) {
 	login, _ := loginSession(r)
 	p, err := cookiestore.Lookup[pending](login, verifiedKey)
-	if err != nil || s.Now().After(p.Until) {
+	if err != nil || s.Now().Sub(p.Since) > bounceTime {
 		s.refuse(w, r, &refusal{http.StatusBadRequest, "There is no login to finish.", err})
 		return
 	}
 	login.Flush()
-	signIn(cookiestore.FromContext(r.Context()), p)
-	http.Redirect(w, r, p.Next, http.StatusSeeOther)
+	s.signIn(w, r, p)
 }
 
 type refusal struct {

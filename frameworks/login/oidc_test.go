@@ -29,12 +29,14 @@ type world struct {
 	*browser
 	provider *idp.Provider
 	time     time.Time
+	ended    cookiestore.Revocations
 	codes    map[string]bool // the second factor's, each once
 }
 
 func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	w := &world{time: time.Now().Truncate(time.Second), codes: map[string]bool{"123456": true}}
 	now := func() time.Time { return w.time }
+	w.ended = cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(now))
 	n := newInternet(t)
 	w.browser = newBrowser(t, n, now)
 	w.provider = &idp.Provider{
@@ -53,7 +55,7 @@ func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 			delete(w.codes, code)
 			return ok
 		},
-		Client: &http.Client{Transport: n}, Now: now, Logger: slog.New(slog.DiscardHandler),
+		Revocations: w.ended, Client: &http.Client{Transport: n}, Now: now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&config, w.provider)
@@ -163,6 +165,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		{"an ID token of another issuer", alter("iss", "https://evil.test"), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that has expired", alter("exp", 1), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that another key has signed", func(w *world, _ url.Values) { w.provider.Forge = true }, 400, "The provider's ID token is not for this login.", true},
+		{"an ID token about nobody", alter("sub", ""), 400, "Nobody has said who you are.", true},
 		{"an ID token whose key can't be fetched", down("/keys", 503), 502, "The provider's answer can't be checked now.\nTo try again", true},
 		{"a provider that is down", down("/token", 503), 502, "The provider does not answer as it should. Please reload this page.", false},
 		{"a provider with too many requests", down("/token", 429), 502, "The provider does not answer as it should. Please reload this page.", false},

@@ -25,8 +25,8 @@ func (s *site) password(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	session.CycleKey()
 	session.Set(halfKey, pending{
-		User: userID, Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
-		Until: s.Now().Add(halfTime),
+		Issuer: "local", Subject: userID, Since: s.Now(),
+		Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
 	})
 	http.Redirect(w, r, "/second-factor", http.StatusSeeOther)
 }
@@ -36,22 +36,20 @@ func (s *site) password(w http.ResponseWriter, r *http.Request) {
 func (s *site) secondFactor(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	half, err := cookiestore.Lookup[pending](session, halfKey)
-	if err != nil || s.Now().After(half.Until) {
+	if err != nil || s.Now().Sub(half.Since) > halfTime {
 		http.Error(w, "Please begin with your password.", http.StatusUnauthorized)
 		return
 	}
-	if !s.failures.begin(half.User, s.Now()) {
+	if !s.failures.begin(half.Subject, s.Now()) {
 		http.Error(w, "Too many wrong codes. Please wait.", http.StatusTooManyRequests)
 		return
 	}
-	if !s.SecondFactor(half.User, r.PostFormValue("code")) {
+	if !s.SecondFactor(half.Subject, r.PostFormValue("code")) {
 		http.Error(w, "Wrong code.", http.StatusUnauthorized)
 		return
 	}
-	s.failures.forget(half.User)
-	half.User = UserID("local", half.User)
-	signIn(session, half)
-	http.Redirect(w, r, half.Next, http.StatusSeeOther)
+	s.failures.forget(half.Subject)
+	s.signIn(w, r, half)
 }
 
 // failures counts wrong codes, for one process. Only users whose password was right are in it.
