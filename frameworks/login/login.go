@@ -188,7 +188,10 @@ func requireLogin(next http.HandlerFunc) http.HandlerFunc {
 func home(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	visits := cookiestore.Get(session, "visits", 0) + 1
-	session.Set("visits", visits)
+	_, err := r.Cookie(sessionCookie)
+	if err == nil || r.Header.Get("Sec-Fetch-Site") != "cross-site" { // or a Strict cookie that hasn't come is replaced
+		session.Set("visits", visits)
+	}
 	fmt.Fprintf(w, "Visit number %d of %s.\n", visits, cookiestore.Get(session, userKey, "nobody"))
 }
 

@@ -121,6 +121,21 @@ func TestAStrictSessionNeedsTheBounce(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.open(shop+"/account").status)
 }
 
+// A link of another site comes without a Strict cookie. A session begun there would
+// replace the visitor's.
+func TestALinkReplacesNoSession(t *testing.T) {
+	for _, flow := range flows {
+		t.Run(flow.name, func(t *testing.T) {
+			w := newWorld(t, flow.with)
+			w.signIn("?next=/account")
+			w.password()
+			w.open("https://evil.test/?to=" + shop + "/")
+			require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text)
+			require.Equal(t, "You are local 7.", w.code("123456").text, "half a login is still there, too")
+		})
+	}
+}
+
 func TestTheBouncePageGivesNothingAway(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, false))
 	_, fields := w.answer("")
