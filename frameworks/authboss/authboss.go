@@ -43,8 +43,11 @@ func (s State) WriteState(_ http.ResponseWriter, was authboss.ClientState, event
 	for _, e := range events {
 		switch e.Kind {
 		case authboss.ClientStateEventPut:
-			if e.Key == authboss.SessionKey {
-				session.CycleKey() // somebody signs in
+			if e.Key == authboss.SessionKey { // somebody signs in
+				if cookiestore.Get(session, e.Key, e.Value) != e.Value {
+					session.Flush() // and somebody else was signed in here
+				}
+				session.CycleKey()
 			}
 			session.Set(e.Key, e.Value)
 		case authboss.ClientStateEventDel:

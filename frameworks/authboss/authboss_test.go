@@ -209,6 +209,19 @@ func TestAuthbossFixesNoSession(t *testing.T) {
 	require.Equal(t, "You are .", s.ask("GET", "/", ""))
 }
 
+func TestAuthbossGivesNobodyAnothersSession(t *testing.T) {
+	for user, cart := range map[string]bool{"ankit": true, "ann": false} {
+		s := newSite(t)
+		before := sessiontest.Cookie(t, s.store, map[string]any{authboss.SessionKey: user, "cart": "tea"}, cookiestore.WithName(sessionCookie))
+		s.put(before)
+		require.Equal(t, "You are "+user+".", s.ask("GET", "/", ""))
+		s.signIn("")
+		require.Equal(t, cart, slices.Contains(s.keys(), "cart"), "a session of %s", user)
+		s.put(before)
+		require.Equal(t, "You are .", s.ask("GET", "/", ""), "a copy of the cookie is worthless")
+	}
+}
+
 func TestAuthbossRemembers(t *testing.T) {
 	for _, test := range []struct {
 		name  string

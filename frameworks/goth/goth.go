@@ -56,7 +56,7 @@ func New(sessions *cookiestore.Manager) http.Handler {
 	mux.HandleFunc("GET /auth/{provider}", gothic.BeginAuthHandler)
 	mux.HandleFunc("GET /auth/{provider}/callback", func(w http.ResponseWriter, r *http.Request) {
 		user, err := gothic.CompleteUserAuth(w, r)
-		if err != nil {
+		if err != nil || user.UserID == "" { // which goth doesn't look at
 			http.Error(w, "You are not signed in.", http.StatusBadRequest)
 			return
 		}

@@ -28,6 +28,7 @@ type site struct {
 	t        *testing.T
 	url      string
 	provider *idp.Provider
+	openID   *openidConnect.Provider
 	store    cookiestore.Store
 	client   *http.Client
 	stop     string // a path that redirects are not followed to
@@ -51,6 +52,7 @@ func newSite(t *testing.T) *site {
 	s.provider.RedirectURL = s.url + "/auth/openid-connect/callback"
 	openID, err := openidConnect.New("shop", "secret", s.provider.RedirectURL, provider.URL+"/.well-known/openid-configuration")
 	require.NoError(t, err)
+	s.openID = openID
 	goth.UseProviders(openID)
 	t.Cleanup(goth.ClearProviders)
 	jar, err := cookiejar.New(nil)
@@ -112,6 +114,10 @@ func TestGothRefusesAnswers(t *testing.T) {
 		{"another state", func(_ *site, f url.Values) { f.Set("state", "AAAA") }},
 		{"a state that a link has asked for", func(s *site, f url.Values) { f.Set("state", "chosen") }},
 		{"another code", func(_ *site, f url.Values) { f.Set("code", "AAAA") }},
+		{"nobody's ID", func(s *site, _ url.Values) {
+			s.provider.Subject = ""
+			s.openID.OpenIDConfig.UserInfoEndpoint = "" // or goth itself compares the two
+		}},
 		{"another browser", func(s *site, _ url.Values) { s.client.Jar, _ = cookiejar.New(nil) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

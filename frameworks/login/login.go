@@ -5,7 +5,6 @@ package login
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -13,27 +12,6 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
-
-// Config is what the site needs to know.
-type Config struct {
-	Key      []byte        // signs the sessions, or encrypts them
-	URL      string        // of the site, such as https://shop.example
-	SameSite http.SameSite // of the session's cookie: Lax or Strict
-
-	Issuer                 string // the OpenID provider
-	ClientID, ClientSecret string
-	FormPost               bool // the provider answers with a POST: response_mode=form_post
-	KeepTokens             bool // to call the provider's API later; sessions are then encrypted
-
-	// Password and SecondFactor look users up. A code must count once: nothing in
-	// a cookie can see to that.
-	Password     func(name, password string) bool
-	SecondFactor func(name, code string) bool
-
-	Client *http.Client     // to the provider
-	Now    func() time.Time // for tests
-	Logger *slog.Logger
-}
 
 const (
 	sessionCookie = "__Host-session"
@@ -59,6 +37,10 @@ type site struct {
 
 // New returns the site. It asks the provider for its endpoints.
 func New(ctx context.Context, config Config) (http.Handler, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, config.Client), config.Issuer)
 	if err != nil {
 		return nil, err
@@ -82,13 +64,16 @@ func New(ctx context.Context, config Config) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", home)
 	mux.HandleFunc("GET /account", requireLogin(account))
 	mux.HandleFunc("GET /profile", requireLogin(s.profile))
-	mux.HandleFunc("GET /login", s.begin)
+	mux.HandleFunc("GET /login", form("remember"))
+	mux.HandleFunc("POST /login", s.begin)
 	mux.HandleFunc(callback, s.callback)
 	mux.HandleFunc("GET /login/done", s.done)
-	mux.HandleFunc("GET /password", form("name", "password"))
-	mux.HandleFunc("POST /password", s.password)
-	mux.HandleFunc("GET /second-factor", form("code"))
-	mux.HandleFunc("POST /second-factor", s.secondFactor)
+	if s.Password != nil && s.SecondFactor != nil {
+		mux.HandleFunc("GET /password", form("name", "password", "remember"))
+		mux.HandleFunc("POST /password", s.password)
+		mux.HandleFunc("GET /second-factor", form("code"))
+		mux.HandleFunc("POST /second-factor", s.secondFactor)
+	}
 	mux.HandleFunc("POST /logout", logout)
 	return fromHere.Handler(withSessions(mux)), nil
 }
@@ -105,13 +90,13 @@ func (s *site) middleware() (func(http.Handler) http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	revocations := cookiestore.WithRevocations(s.Revocations, userKey)
 	sessions := cookiestore.Middleware(store,
 		cookiestore.WithName(sessionCookie),
 		cookiestore.WithSameSite(s.SameSite),
 		cookiestore.WithChunks(chunks),
 		cookiestore.WithRenewal(0.5),
-		cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.Now)), userKey),
-		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+		revocations, cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
 	if s.SameSite == http.SameSiteLaxMode && !s.FormPost {
 		return sessions, nil
 	}
@@ -124,7 +109,7 @@ func (s *site) middleware() (func(http.Handler) http.Handler, error) {
 		cookiestore.WithSameSite(sameSite),
 		cookiestore.WithMaxAge(loginTime),
 		cookiestore.WithChunks(chunks),
-		cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
+		revocations, cookiestore.WithClock(s.Now), cookiestore.WithLogger(s.Logger))
 	return func(next http.Handler) http.Handler { return logins(sessions(next)) }, nil
 }
 
@@ -143,21 +128,35 @@ func UserID(issuer, subject string) string { return issuer + " " + subject }
 // A pending login has shown who the visitor is, but is not in the session yet, or
 // lacks the second factor.
 type pending struct {
-	User     string
-	Next     string
-	Remember bool
-	Until    time.Time
-	Tokens   *oauth2.Token `json:",omitempty"`
+	Issuer, Subject string
+	Next            string
+	Remember        bool
+	Since           time.Time
+	Tokens          *oauth2.Token `json:",omitempty"`
 }
 
 // signIn is the one place that makes a session count as signed in.
-func signIn(session *cookiestore.Session, p pending) {
-	if cookiestore.Get(session, userKey, p.User) != p.User {
+func (s *site) signIn(w http.ResponseWriter, r *http.Request, p pending) {
+	user := UserID(p.Issuer, p.Subject)
+	revoked, err := s.Revocations.Revoked(r.Context(), cookiestore.Identity{User: user, StartedAt: p.Since})
+	switch {
+	case p.Subject == "":
+		s.refuse(w, r, &refusal{http.StatusBadRequest, "Nobody has said who you are.", nil})
+		return
+	case err != nil:
+		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, "Nobody can sign in now.", err})
+		return
+	case revoked: // with the user's sessions, since the login began
+		s.refuse(w, r, &refusal{http.StatusUnauthorized, "This login was ended.", nil})
+		return
+	}
+	session := cookiestore.FromContext(r.Context())
+	if cookiestore.Get(session, userKey, user) != user {
 		session.Flush() // somebody else was signed in here
 	}
 	session.CycleKey() // copies from before are worthless now
 	session.Delete(attemptKey, halfKey)
-	session.Set(userKey, p.User)
+	session.Set(userKey, user)
 	if p.Tokens != nil {
 		session.Set(tokensKey, p.Tokens)
 	}
@@ -166,9 +165,12 @@ func signIn(session *cookiestore.Session, p pending) {
 	} else {
 		session.SetExpiry(cookiestore.AtBrowserClose)
 	}
+	http.Redirect(w, r, p.Next, http.StatusSeeOther)
 }
 
 func logout(w http.ResponseWriter, r *http.Request) {
+	login, _ := loginSession(r)
+	login.Flush() // or one that is waiting there signs the visitor in again
 	cookiestore.FromContext(r.Context()).Flush()
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
@@ -186,7 +188,10 @@ func requireLogin(next http.HandlerFunc) http.HandlerFunc {
 func home(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	visits := cookiestore.Get(session, "visits", 0) + 1
-	session.Set("visits", visits)
+	_, err := r.Cookie(sessionCookie)
+	if err == nil || r.Header.Get("Sec-Fetch-Site") != "cross-site" { // or a Strict cookie that hasn't come is replaced
+		session.Set("visits", visits)
+	}
 	fmt.Fprintf(w, "Visit number %d of %s.\n", visits, cookiestore.Get(session, userKey, "nobody"))
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"example.com/cookiestore"
@@ -29,12 +30,13 @@ type attempt struct {
 	Until    time.Time
 }
 
-// begin sends the visitor to the provider.
+// begin sends the visitor to the provider. It takes a form of this site: a link of another
+// one would replace the login that is under way.
 func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 	login := attempt{
 		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
 		Next:     LocalPath(r.FormValue("next")),
-		Remember: r.FormValue("remember") == "on",
+		Remember: r.PostFormValue("remember") == "on", // a link can't choose that
 		Until:    s.Now().Add(loginTime),
 	}
 	session, _ := loginSession(r)
@@ -47,7 +49,8 @@ func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 }
 
 // callback takes the provider's answer. An answer with another state changes nothing:
-// it may be anybody's. One with the right state ends the attempt, whatever it says.
+// it may be anybody's. One with the right state ends the attempt, unless the provider
+// gives no tokens for now.
 func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	session, ownCookie := loginSession(r)
@@ -57,7 +60,7 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, refused := s.verify(r, login)
-	session.Delete(attemptKey) // which a status over 500 doesn't save: the page can be reloaded
+	session.Delete(attemptKey) // which a status of 502 doesn't save: the page can be reloaded
 	switch {
 	case refused != nil:
 		s.refuse(w, r, refused)
@@ -65,8 +68,7 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		session.Set(verifiedKey, p)
 		bounce(w)
 	default:
-		signIn(session, p)
-		http.Redirect(w, r, p.Next, http.StatusSeeOther)
+		s.signIn(w, r, p)
 	}
 }
 
@@ -80,27 +82,36 @@ func (s *site) verify(r *http.Request, login attempt) (p pending, refused *refus
 	}
 	ctx := oidc.ClientContext(r.Context(), s.Client)
 	token, err := s.oauth.Exchange(ctx, r.FormValue("code"), oauth2.VerifierOption(login.Verifier))
-	if saidNo(err) {
+	if invalidGrant(err) {
 		return p, &refusal{http.StatusBadRequest, "The provider does not accept this login.", err}
 	} else if err != nil {
-		return p, &refusal{http.StatusBadGateway, "The provider does not answer. Please reload this page.", err}
+		return p, &refusal{http.StatusBadGateway, "The provider does not answer as it should. Please reload this page.", err}
 	}
 	raw, _ := token.Extra("id_token").(string)
 	id, err := s.provider.Verifier(&oidc.Config{ClientID: s.ClientID, Now: s.Now}).Verify(ctx, raw)
-	if err != nil || !equal(id.Nonce, login.Nonce) {
+	if noKeys(err) { // the code is used up, so that reloading won't help
+		return p, &refusal{http.StatusBadGateway, "The provider's answer can't be checked now.", err}
+	} else if err != nil || !equal(id.Nonce, login.Nonce) {
 		return p, &refusal{http.StatusBadRequest, "The provider's ID token is not for this login.", err}
 	}
-	p = pending{User: UserID(id.Issuer, id.Subject), Next: login.Next, Remember: login.Remember, Until: s.Now().Add(bounceTime)}
+	p = pending{Issuer: id.Issuer, Subject: id.Subject, Next: login.Next, Remember: login.Remember, Since: s.Now()}
 	if s.KeepTokens {
 		p.Tokens = token
 	}
 	return p, nil
 }
 
-// saidNo reports whether err is the provider's answer, and not that there was none.
-func saidNo(err error) bool {
+// invalidGrant reports whether the provider has said that the code, or the refresh token,
+// is worthless. With any other answer, such as too many requests, it may be good later.
+func invalidGrant(err error) bool {
 	var answer *oauth2.RetrieveError
-	return errors.As(err, &answer) && answer.Response.StatusCode < http.StatusInternalServerError
+	return errors.As(err, &answer) && answer.ErrorCode == "invalid_grant"
+}
+
+// noKeys reports whether an ID token was refused only because the provider's keys could
+// not be fetched. go-oidc has no other sign of it than the text.
+func noKeys(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys ")
 }
 
 // equal takes the same time wherever the strings differ.
@@ -124,13 +135,12 @@ func bounce(w http.ResponseWriter) {
 func (s *site) done(w http.ResponseWriter, r *http.Request) {
 	login, _ := loginSession(r)
 	p, err := cookiestore.Lookup[pending](login, verifiedKey)
-	if err != nil || s.Now().After(p.Until) {
+	if err != nil || s.Now().Sub(p.Since) > bounceTime {
 		s.refuse(w, r, &refusal{http.StatusBadRequest, "There is no login to finish.", err})
 		return
 	}
 	login.Flush()
-	signIn(cookiestore.FromContext(r.Context()), p)
-	http.Redirect(w, r, p.Next, http.StatusSeeOther)
+	s.signIn(w, r, p)
 }
 
 type refusal struct {

@@ -29,12 +29,14 @@ type world struct {
 	*browser
 	provider *idp.Provider
 	time     time.Time
+	ended    cookiestore.Revocations
 	codes    map[string]bool // the second factor's, each once
 }
 
 func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	w := &world{time: time.Now().Truncate(time.Second), codes: map[string]bool{"123456": true}}
 	now := func() time.Time { return w.time }
+	w.ended = cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(now))
 	n := newInternet(t)
 	w.browser = newBrowser(t, n, now)
 	w.provider = &idp.Provider{
@@ -45,13 +47,15 @@ func newWorld(t *testing.T, change func(*login.Config, *idp.Provider)) *world {
 	config := login.Config{
 		Key: bytes.Repeat([]byte{7}, 32), URL: shop, SameSite: http.SameSiteLaxMode,
 		Issuer: w.provider.Issuer, ClientID: "shop", ClientSecret: "secret",
-		Password: func(name, password string) bool { return name == "ankit" && password == "correct horse" },
-		SecondFactor: func(_, code string) bool {
-			ok := w.codes[code]
+		Password: func(name, password string) (string, bool) {
+			return "7", strings.EqualFold(strings.TrimSpace(name), "ankit") && password == "correct horse"
+		},
+		SecondFactor: func(userID, code string) bool {
+			ok := userID == "7" && w.codes[code]
 			delete(w.codes, code)
 			return ok
 		},
-		Client: &http.Client{Transport: n}, Now: now, Logger: slog.New(slog.DiscardHandler),
+		Revocations: w.ended, Client: &http.Client{Transport: n}, Now: now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&config, w.provider)
@@ -78,13 +82,13 @@ var flows = []struct {
 	path []string // that the browser goes through
 }{
 	{"a Lax session and a redirect", with(http.SameSiteLaxMode, false),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/account"}},
+		[]string{"POST shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/account"}},
 	{"a Strict session and a redirect", with(http.SameSiteStrictMode, false),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"POST shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "GET shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 	{"a Lax session and form_post", with(http.SameSiteLaxMode, true),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"POST shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 	{"a Strict session and form_post", with(http.SameSiteStrictMode, true),
-		[]string{"GET shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
+		[]string{"POST shop.test/login", "GET idp.test/authorize", "POST idp.test/authorize", "POST shop.test/login/callback", "GET shop.test/login/done", "GET shop.test/account"}},
 }
 
 func TestAVisitorSignsInAtTheProvider(t *testing.T) {
@@ -97,7 +101,7 @@ func TestAVisitorSignsInAtTheProvider(t *testing.T) {
 				})
 				require.Equal(t, http.StatusUnauthorized, w.open(shop+"/account").status)
 				require.Equal(t, "Visit number 1 of nobody.", w.open(shop+"/").text)
-				shown := w.open(shop + "/login?next=/account")
+				shown := w.signIn("?next=/account")
 				require.Equal(t, "You are "+visitor+".", shown.text)
 				require.Equal(t, flow.path, w.seen)
 				require.Equal(t, "Visit number 2 of "+visitor+".", w.open(shop+"/").text, "what the session had is still there")
@@ -112,14 +116,29 @@ func TestAVisitorSignsInAtTheProvider(t *testing.T) {
 // between, the visitor would see the site as a stranger.
 func TestAStrictSessionNeedsTheBounce(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, false))
-	w.open(shop + "/login?next=/account")
+	w.signIn("?next=/account")
 	require.Equal(t, http.StatusUnauthorized, w.open("https://evil.test/?to="+shop+"/account").status)
 	require.Equal(t, http.StatusOK, w.open(shop+"/account").status)
 }
 
+// A link of another site comes without a Strict cookie. A session begun there would
+// replace the visitor's.
+func TestALinkReplacesNoSession(t *testing.T) {
+	for _, flow := range flows {
+		t.Run(flow.name, func(t *testing.T) {
+			w := newWorld(t, flow.with)
+			w.signIn("?next=/account")
+			w.password()
+			w.open("https://evil.test/?to=" + shop + "/")
+			require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text)
+			require.Equal(t, "You are local 7.", w.code("123456").text, "half a login is still there, too")
+		})
+	}
+}
+
 func TestTheBouncePageGivesNothingAway(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, false))
-	_, fields := w.answer("/login")
+	_, fields := w.answer("")
 	to, err := url.Parse(shop + "/login/callback?" + fields.Encode())
 	require.NoError(t, err)
 	response, text := w.request(http.MethodGet, to, nil, []string{"idp.test", "shop.test"})
@@ -136,6 +155,9 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		return func(w *world, _ url.Values) {
 			w.provider.Alter = func(claims map[string]any) { claims[name] = value }
 		}
+	}
+	down := func(path string, status int) func(*world, url.Values) {
+		return func(w *world, _ url.Values) { w.provider.Down = map[string]int{path: status} }
 	}
 	for _, test := range []struct {
 		name   string
@@ -158,13 +180,17 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		{"an ID token of another issuer", alter("iss", "https://evil.test"), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that has expired", alter("exp", 1), 400, "The provider's ID token is not for this login.", true},
 		{"an ID token that another key has signed", func(w *world, _ url.Values) { w.provider.Forge = true }, 400, "The provider's ID token is not for this login.", true},
-		{"a provider that is down", func(w *world, _ url.Values) { w.provider.Down = true }, 502, "The provider does not answer. Please reload this page.", false},
+		{"an ID token about nobody", alter("sub", ""), 400, "Nobody has said who you are.", true},
+		{"an ID token whose key can't be fetched", down("/keys", 503), 502, "The provider's answer can't be checked now.\nTo try again", true},
+		{"a provider that is down", down("/token", 503), 502, "The provider does not answer as it should. Please reload this page.", false},
+		{"a provider with too many requests", down("/token", 429), 502, "The provider does not answer as it should. Please reload this page.", false},
+		{"a provider that doesn't know the site now", down("/token", 401), 502, "The provider does not answer as it should. Please reload this page.", false},
 	} {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
 				w := newWorld(t, flow.with)
 				w.open(shop + "/")
-				method, fields := w.answer("/login?next=/account")
+				method, fields := w.answer("?next=/account")
 				right, before := url.Values{}, w.cookies("shop.test")
 				for name := range fields {
 					right.Set(name, fields.Get(name))
@@ -176,11 +202,11 @@ func TestAnswersThatAreRefused(t *testing.T) {
 				require.Contains(t, shown.text, shop+"/login", "where to try again")
 				if !test.ended {
 					require.Equal(t, before, w.cookies("shop.test"), "nothing was changed")
-					w.provider.Down = false
+					w.provider.Down = nil
 					require.Equal(t, "You are "+visitor+".", w.send(method, right).text, "the login goes on")
 					return
 				}
-				w.provider.Alter, w.provider.Forge = nil, false
+				w.provider.Alter, w.provider.Forge, w.provider.Down = nil, false, nil
 				require.Equal(t, 400, w.send(method, right).status, "the attempt has ended")
 				require.Equal(t, 401, w.open(shop+"/account").status)
 				require.Equal(t, "Visit number 2 of nobody.", w.open(shop+"/").text, "the session is still there")
@@ -189,8 +215,19 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	}
 }
 
+// signIn goes to the page that begins a login, ticks boxes there and presses the button.
+func (w *world) signIn(query string, ticked ...string) page {
+	w.t.Helper()
+	require.Equal(w.t, http.StatusOK, w.open(shop+"/login"+query).status)
+	form := url.Values{}
+	for _, box := range ticked {
+		form.Set(box, "on")
+	}
+	return w.post(shop+"/login"+query, form)
+}
+
 // answer begins a login and returns what the provider would have the browser send.
-func (w *world) answer(path string) (method string, fields url.Values) {
+func (w *world) answer(query string) (method string, fields url.Values) {
 	w.t.Helper()
 	w.browser.stopAt = "/login/callback"
 	var sent url.Values
@@ -200,7 +237,7 @@ func (w *world) answer(path string) (method string, fields url.Values) {
 			sent = to.Query()
 		}
 	}
-	w.open(shop + path)
+	w.signIn(query)
 	w.browser.stopAt = ""
 	require.NotEmpty(w.t, sent.Get("state"))
 	return method, sent
@@ -222,7 +259,7 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 	for _, flow := range flows {
 		t.Run(flow.name, func(t *testing.T) {
 			w := newWorld(t, flow.with)
-			method, fields := w.answer("/login?next=/account")
+			method, fields := w.answer("?next=/account")
 			before := w.browser.copy()
 			require.Equal(t, 200, w.send(method, fields).status)
 			require.Equal(t, 400, w.send(method, fields).status, "the attempt has ended")
@@ -240,8 +277,8 @@ func TestTheSecondOfTwoWindowsCounts(t *testing.T) {
 	for _, flow := range flows {
 		t.Run(flow.name, func(t *testing.T) {
 			w := newWorld(t, flow.with)
-			method, first := w.answer("/login")
-			_, second := w.answer("/login?next=/account")
+			method, first := w.answer("")
+			_, second := w.answer("?next=/account")
 			require.Equal(t, 400, w.send(method, first).status)
 			require.Equal(t, "You are "+visitor+".", w.send(method, second).text)
 		})
@@ -257,10 +294,10 @@ func TestTheAnswerOfAnotherBrowserIsRefused(t *testing.T) {
 			w.open(shop + "/")
 			mine := w.browser
 			w.browser = newBrowser(t, mine.net, mine.now)
-			method, fields := w.answer("/login")
+			method, fields := w.answer("")
 			w.browser = mine
 			require.Equal(t, 400, w.send(method, fields).status, "without a login under way")
-			w.answer("/login")
+			w.answer("")
 			require.Equal(t, 400, w.send(method, fields).status, "with one")
 			require.Equal(t, "Visit number 2 of nobody.", w.open(shop+"/").text)
 		})
@@ -270,10 +307,10 @@ func TestTheAnswerOfAnotherBrowserIsRefused(t *testing.T) {
 // The code is worthless without the verifier, which is in the browser that began.
 func TestACodeIsBoundToTheAttempt(t *testing.T) {
 	w := newWorld(t, nil)
-	_, stolen := w.answer("/login")
+	_, stolen := w.answer("")
 	thief := newBrowser(t, w.net, w.now)
 	w.browser = thief
-	method, own := w.answer("/login")
+	method, own := w.answer("")
 	own.Set("code", stolen.Get("code"))
 	shown := w.send(method, own)
 	require.Equal(t, 400, shown.status)
@@ -286,7 +323,7 @@ func TestNobodyGetsASessionFixed(t *testing.T) {
 			w := newWorld(t, flow.with)
 			w.open(shop + "/")
 			before := w.browser.copy()
-			w.open(shop + "/login")
+			w.signIn("")
 			require.Equal(t, "Visit number 1 of nobody.", before.open(shop+"/").text,
 				"the cookie from before the login is worthless, what was in it included")
 		})
@@ -296,7 +333,7 @@ func TestNobodyGetsASessionFixed(t *testing.T) {
 func TestTheLoginCookie(t *testing.T) {
 	for i, want := range []http.SameSite{0, http.SameSiteLaxMode, http.SameSiteNoneMode, http.SameSiteNoneMode} {
 		w := newWorld(t, flows[i].with)
-		w.answer("/login")
+		w.answer("")
 		cookie := w.jar["shop.test"]["__Host-login"]
 		if want == 0 {
 			require.Nil(t, cookie, flows[i].name)
@@ -318,8 +355,8 @@ func TestEachAttemptHasItsOwnSecrets(t *testing.T) {
 		}
 		before = to.Query()
 	}
-	w.open(shop + "/login")
-	w.open(shop + "/login")
+	w.signIn("")
+	w.signIn("")
 	require.Equal(t, "S256", before.Get("code_challenge_method"))
 }
 
@@ -343,11 +380,11 @@ func TestNothingOfALoginIsLeft(t *testing.T) {
 		t.Run(flow.name, func(t *testing.T) {
 			w := newWorld(t, flow.with)
 			w.password()
-			w.answer("/login?next=/account")
-			require.Equal(t, "You are "+visitor+".", w.open(shop+"/login?next=/account").text)
+			w.answer("?next=/account")
+			require.Equal(t, "You are "+visitor+".", w.signIn("?next=/account").text)
 			require.Equal(t, []string{"user"}, w.keys())
 			w.post(shop+"/logout", nil)
-			w.answer("/login")
+			w.answer("")
 			w.password()
 			w.code("123456")
 			require.Equal(t, []string{"visits", "user"}, w.keys())
@@ -358,7 +395,7 @@ func TestNothingOfALoginIsLeft(t *testing.T) {
 // Anybody may send an answer; it is not read to the end.
 func TestLongAnswersAreRefused(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteLaxMode, true))
-	method, fields := w.answer("/login?next=/account")
+	method, fields := w.answer("?next=/account")
 	fields.Set("padding", strings.Repeat("x", 64<<10))
 	require.Equal(t, 400, w.send(method, fields).status)
 	fields.Del("padding")
@@ -369,7 +406,7 @@ func TestLongAnswersAreRefused(t *testing.T) {
 func TestTheLoginCookieEndsSoon(t *testing.T) {
 	w := newWorld(t, with(http.SameSiteStrictMode, true))
 	w.stopAt = "/login/done"
-	w.open(shop + "/login?next=/account")
+	w.signIn("?next=/account")
 	require.Equal(t, 401, w.copy().open(shop+"/account").status, "nobody is signed in yet")
 	w.stopAt = ""
 	w.time = w.time.Add(time.Minute + time.Second)
@@ -382,31 +419,31 @@ func TestTheLoginCookieEndsSoon(t *testing.T) {
 func TestAnotherUserDoesNotGetTheSession(t *testing.T) {
 	w := newWorld(t, nil)
 	w.open(shop + "/")
-	w.open(shop + "/login")
+	w.signIn("")
 	require.Equal(t, "Visit number 3 of "+visitor+".", w.open(shop+"/").text)
 	w.provider.Subject = "2"
-	require.Equal(t, "Visit number 1 of https://idp.test 2.", w.open(shop+"/login").text)
+	require.Equal(t, "Visit number 1 of https://idp.test 2.", w.signIn("").text)
 }
 
 func TestRememberMe(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, test := range []struct {
-		name     string
-		remember string
-		closed   bool
-		visits   []time.Duration // after one another
-		status   int             // of the last
+		name   string
+		ticked []string
+		closed bool
+		visits []time.Duration // after one another
+		status int             // of the last
 	}{
-		{"the browser is closed", "", true, []time.Duration{0}, 401},
-		{"the browser stays open", "", false, []time.Duration{time.Hour}, 200},
-		{"the browser is closed, and remembers", "on", true, []time.Duration{29 * day}, 200},
-		{"30 days later", "on", false, []time.Duration{30*day + time.Second}, 401},
-		{"30 days later, with a visit in between", "on", true, []time.Duration{16 * day, 29 * day}, 200},
+		{"the browser is closed", nil, true, []time.Duration{0}, 401},
+		{"the browser stays open", nil, false, []time.Duration{time.Hour}, 200},
+		{"the browser is closed, and remembers", []string{"remember"}, true, []time.Duration{29 * day}, 200},
+		{"30 days later", []string{"remember"}, false, []time.Duration{30*day + time.Second}, 401},
+		{"30 days later, with a visit in between", []string{"remember"}, true, []time.Duration{16 * day, 29 * day}, 200},
 	} {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
 				w := newWorld(t, flow.with)
-				w.open(shop + "/login?next=/account&remember=" + test.remember)
+				w.signIn("?next=/account", test.ticked...)
 				if test.closed {
 					w.close()
 				}
@@ -423,7 +460,7 @@ func TestRememberMe(t *testing.T) {
 
 func TestTheLoginLeadsBackToThisSiteOnly(t *testing.T) {
 	w := newWorld(t, nil)
-	shown := w.open(shop + "/login?next=" + url.QueryEscape("//evil.test/account"))
+	shown := w.signIn("?next=" + url.QueryEscape("//evil.test/account"))
 	require.Equal(t, shop+"/", shown.address)
 }
 

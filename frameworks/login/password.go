@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"sync"
@@ -13,18 +14,19 @@ import (
 const halfKey = "half_login"
 
 // password is the first step. The session then knows who is about to sign in, under a
-// key that nothing but secondFactor reads.
+// key that nothing but secondFactor reads. The name is not looked at again: there are many
+// ways to spell it, and one ID.
 func (s *site) password(w http.ResponseWriter, r *http.Request) {
-	name := r.PostFormValue("name")
-	if !s.Password(name, r.PostFormValue("password")) {
+	userID, ok := s.Password(r.PostFormValue("name"), r.PostFormValue("password"))
+	if !ok {
 		http.Error(w, "Wrong name or password.", http.StatusUnauthorized)
 		return
 	}
 	session := cookiestore.FromContext(r.Context())
 	session.CycleKey()
 	session.Set(halfKey, pending{
-		User: name, Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
-		Until: s.Now().Add(halfTime),
+		Issuer: "local", Subject: userID, Since: s.Now(),
+		Next: LocalPath(r.FormValue("next")), Remember: r.PostFormValue("remember") == "on",
 	})
 	http.Redirect(w, r, "/second-factor", http.StatusSeeOther)
 }
@@ -34,38 +36,40 @@ func (s *site) password(w http.ResponseWriter, r *http.Request) {
 func (s *site) secondFactor(w http.ResponseWriter, r *http.Request) {
 	session := cookiestore.FromContext(r.Context())
 	half, err := cookiestore.Lookup[pending](session, halfKey)
-	if err != nil || s.Now().After(half.Until) {
+	if err != nil || s.Now().Sub(half.Since) > halfTime {
 		http.Error(w, "Please begin with your password.", http.StatusUnauthorized)
 		return
 	}
-	if !s.failures.begin(half.User, s.Now()) {
+	if !s.failures.begin(half.Subject, s.Now()) {
 		http.Error(w, "Too many wrong codes. Please wait.", http.StatusTooManyRequests)
 		return
 	}
-	if !s.SecondFactor(half.User, r.PostFormValue("code")) {
+	if !s.SecondFactor(half.Subject, r.PostFormValue("code")) {
 		http.Error(w, "Wrong code.", http.StatusUnauthorized)
 		return
 	}
-	s.failures.forget(half.User)
-	half.User = UserID("local", half.User)
-	signIn(session, half)
-	http.Redirect(w, r, half.Next, http.StatusSeeOther)
+	s.failures.forget(half.Subject)
+	s.signIn(w, r, half)
 }
-
-const (
-	maxFailures  = 5
-	failuresTime = 15 * time.Minute
-)
 
 // failures counts wrong codes, for one process. Only users whose password was right are in it.
 type failures struct {
 	mu    sync.Mutex
-	users map[string]window
+	users map[string]failed
 }
 
-type window struct {
-	n     int
-	since time.Time
+type failed struct {
+	n    int // since the last right code
+	last time.Time
+}
+
+// pause is how long nobody may try again: 15 minutes after the fifth wrong code, and twice
+// as long after each one that follows, up to a day.
+func (f failed) pause() time.Duration {
+	if f.n < 5 {
+		return 0
+	}
+	return min(15*time.Minute<<min(f.n-5, 7), 24*time.Hour)
 }
 
 // begin counts an attempt as failed until forget is called, so that attempts at the same
@@ -73,18 +77,14 @@ type window struct {
 func (f *failures) begin(user string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := f.users[user]
-	if now.Sub(w.since) >= failuresTime {
-		w = window{since: now}
-	}
-	if w.n == maxFailures {
+	before := f.users[user]
+	if now.Sub(before.last) < before.pause() {
 		return false
 	}
-	w.n++
 	if f.users == nil {
-		f.users = map[string]window{}
+		f.users = map[string]failed{}
 	}
-	f.users[user] = w
+	f.users[user] = failed{before.n + 1, now}
 	return true
 }
 
@@ -94,13 +94,16 @@ func (f *failures) forget(user string) {
 	delete(f.users, user)
 }
 
+// inputs are the fields that are not text. A box that is ticked sends "on".
+var inputs = map[string]string{"password": "password", "remember": "checkbox"}
+
 // form shows a form that is posted to the page's own address.
 func form(fields ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintln(w, `<!DOCTYPE html><title>Sign in</title><form method="post">`)
 		for _, field := range fields {
-			fmt.Fprintf(w, "<label>%[1]s <input name=%[1]q autocomplete=\"off\"></label>\n", field)
+			fmt.Fprintf(w, "<label>%[1]s <input name=%[1]q type=%[2]q autocomplete=\"off\"></label>\n", field, cmp.Or(inputs[field], "text"))
 		}
 		fmt.Fprintln(w, `<button>Continue</button></form>`)
 	}

@@ -37,8 +37,8 @@ func TestAVisitorSignsInWithTwoFactors(t *testing.T) {
 			require.Equal(t, "Visit number 2 of nobody.", w.copy().open(shop+"/").text)
 
 			w.open(shop + "/second-factor")
-			require.Equal(t, "You are local ankit.", w.code("123456").text)
-			require.Equal(t, "Visit number 2 of local ankit.", w.open(shop+"/").text)
+			require.Equal(t, "You are local 7.", w.code("123456").text)
+			require.Equal(t, "Visit number 2 of local 7.", w.open(shop+"/").text)
 			require.Equal(t, 401, half.open(shop+"/account").status)
 		})
 	}
@@ -83,7 +83,7 @@ func TestAWrongCodeCanBeTriedAgain(t *testing.T) {
 	w.password()
 	require.Equal(t, 401, w.code("000000").status)
 	w.time = w.time.Add(5 * time.Minute)
-	require.Equal(t, "You are local ankit.", w.code("123456").text, "at the last moment")
+	require.Equal(t, "You are local 7.", w.code("123456").text, "at the last moment")
 }
 
 // The cookie of the first step can be sent any number of times, and another one begun.
@@ -100,7 +100,7 @@ func TestCodesCantBeGuessed(t *testing.T) {
 	require.Equal(t, 429, w.code("123456").status, "though it is right")
 	w.time = w.time.Add(15 * time.Minute)
 	w.password()
-	require.Equal(t, "You are local ankit.", w.code("123456").text, "some time later")
+	require.Equal(t, "You are local 7.", w.code("123456").text, "some time later")
 
 	w.codes["222222"], w.codes["333333"] = true, true
 	var last page
@@ -108,7 +108,42 @@ func TestCodesCantBeGuessed(t *testing.T) {
 		w.password()
 		last = w.code(code)
 	}
-	require.Equal(t, "You are local ankit.", last.text, "a login clears the count")
+	require.Equal(t, "You are local 7.", last.text, "a login clears the count")
+}
+
+// However the name is spelled, the user is one.
+func TestCodesAreCountedByUser(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, name := range []string{"ankit", "Ankit", "aNkit", " ankit", "ankit "} {
+		w.password("name", name)
+		require.Equal(t, 401, w.code("000000").status, name)
+	}
+	w.password("name", "ANKIT")
+	require.Equal(t, 429, w.code("123456").status)
+}
+
+// Somebody who has the password, and all the time in the world, gets one try a day.
+func TestThePauseGrows(t *testing.T) {
+	w := newWorld(t, nil)
+	try := func() int { w.password(); return w.code("000000").status }
+	for range 5 {
+		require.Equal(t, 401, try())
+	}
+	for _, pause := range []time.Duration{
+		15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
+		8 * time.Hour, 16 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
+	} {
+		w.time = w.time.Add(pause - time.Second)
+		require.Equal(t, 429, try(), pause)
+		w.time = w.time.Add(time.Second)
+		require.Equal(t, 401, try(), pause)
+	}
+	w.time = w.time.Add(24 * time.Hour)
+	w.password()
+	require.Equal(t, "You are local 7.", w.code("123456").text)
+	for range 5 {
+		require.Equal(t, 401, try(), "a login clears the count")
+	}
 }
 
 // Each step makes the cookie from before it worthless: a copy that somebody has planted,
@@ -127,16 +162,16 @@ func TestEachStepGivesAnotherSession(t *testing.T) {
 	w.password()
 	w.code("222222")
 	require.Equal(t, 401, again.open(shop+"/account").status)
-	require.Equal(t, "Visit number 2 of local ankit.", w.open(shop+"/").text)
+	require.Equal(t, "Visit number 2 of local 7.", w.open(shop+"/").text)
 }
 
 func TestHalfALoginLeavesTheOtherUserAlone(t *testing.T) {
 	w := newWorld(t, nil)
-	w.open(shop + "/login")
+	w.signIn("")
 	w.password()
 	require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text)
 	w.code("123456")
-	require.Equal(t, "Visit number 1 of local ankit.", w.open(shop+"/").text, "with nothing of theirs")
+	require.Equal(t, "Visit number 1 of local 7.", w.open(shop+"/").text, "with nothing of theirs")
 }
 
 func TestRememberMeAfterTwoFactors(t *testing.T) {
@@ -161,7 +196,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	for _, flow := range flows {
 		t.Run(flow.name, func(t *testing.T) {
 			w := newWorld(t, flow.with)
-			w.open(shop + "/login?next=/account")
+			w.signIn("?next=/account")
 			before := w.cookies("shop.test")
 			for _, path := range []string{"/logout", "/password", "/second-factor", "/login", "/"} {
 				w.open("https://evil.test/")

@@ -19,12 +19,12 @@ func (s *site) profile(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx := oidc.ClientContext(r.Context(), s.Client)
 	token, err := s.oauth.TokenSource(ctx, &kept).Token() // asks for another if this one has expired
-	if saidNo(err) {
+	if invalidGrant(err) {
 		session.Delete(tokensKey)
 		http.Error(w, "The provider wants you to sign in again.", http.StatusUnauthorized)
 		return
 	} else if err != nil {
-		http.Error(w, "The provider does not answer.", http.StatusBadGateway)
+		http.Error(w, "The provider does not answer as it should. Please reload this page.", http.StatusBadGateway)
 		return
 	}
 	if token.AccessToken != kept.AccessToken {

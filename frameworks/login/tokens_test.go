@@ -19,7 +19,7 @@ func keepTokens(padding int, lifetime time.Duration, flow func(*login.Config, *i
 
 func TestTheSessionHasNoTokens(t *testing.T) {
 	w := newWorld(t, nil)
-	w.open(shop + "/login")
+	w.signIn("")
 	require.Equal(t, 404, w.open(shop+"/profile").status)
 	for _, value := range w.cookies("shop.test") {
 		require.Less(t, len(value), 400, "who it is, and not much more")
@@ -38,7 +38,7 @@ func TestTokensThatAreKept(t *testing.T) {
 		for _, flow := range flows {
 			t.Run(test.name+", "+flow.name, func(t *testing.T) {
 				w := newWorld(t, keepTokens(test.padding, time.Hour, flow.with))
-				require.Equal(t, "You are "+visitor+".", w.open(shop+"/login?next=/account").text)
+				require.Equal(t, "You are "+visitor+".", w.signIn("?next=/account").text)
 				require.Equal(t, "To the provider you are 248289761001.", w.open(shop+"/profile").text)
 				cookies := w.cookies("shop.test")
 				require.Len(t, cookies, test.cookies)
@@ -60,7 +60,7 @@ func TestTokensThatAreKept(t *testing.T) {
 // The provider of the test takes a refresh token once, and so must get the new one.
 func TestTokensAreRefreshed(t *testing.T) {
 	w := newWorld(t, keepTokens(0, time.Second, flows[0].with))
-	w.open(shop + "/login")
+	w.signIn("")
 	for range 3 {
 		before := w.cookies("shop.test")
 		require.Equal(t, "To the provider you are 248289761001.", w.open(shop+"/profile").text)
@@ -69,6 +69,9 @@ func TestTokensAreRefreshed(t *testing.T) {
 }
 
 func TestTokensThatTheProviderDoesNotTake(t *testing.T) {
+	down := func(status int) func(*world) {
+		return func(w *world) { w.provider.Down = map[string]int{"/token": status} }
+	}
 	for _, test := range []struct {
 		name   string
 		happen func(w *world)
@@ -79,15 +82,19 @@ func TestTokensThatTheProviderDoesNotTake(t *testing.T) {
 			other := w.browser.copy()
 			other.open(shop + "/profile")
 		}, 401, 404},
-		{"the provider is down", func(w *world) { w.provider.Down = true }, 502, 200},
-		{"the provider gives new tokens and says no more", func(w *world) { w.provider.NoUserInfo = true }, 424, 200},
+		{"the provider is down", down(503), 502, 200},
+		{"the provider has had too many requests", down(429), 502, 200},
+		{"the provider wants something else first", down(403), 502, 200},
+		{"the provider doesn't know the site now", down(401), 502, 200},
+		{"the provider has waited too long", down(408), 502, 200},
+		{"the provider gives new tokens and says no more", func(w *world) { w.provider.Down = map[string]int{"/userinfo": 401} }, 424, 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, keepTokens(0, time.Second, flows[0].with))
-			w.open(shop + "/login")
+			w.signIn("")
 			test.happen(w)
 			require.Equal(t, test.status, w.open(shop+"/profile").status)
-			w.provider.Down, w.provider.NoUserInfo = false, false
+			w.provider.Down = nil
 			require.Equal(t, test.after, w.open(shop+"/profile").status)
 			require.Equal(t, "You are "+visitor+".", w.open(shop+"/account").text, "the login holds")
 		})

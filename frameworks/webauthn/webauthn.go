@@ -47,22 +47,32 @@ func begun(session *cookiestore.Session, key string) (webauthn.SessionData, erro
 	return data, err
 }
 
-// New returns the site. Set Enforce in the configuration's timeouts: SessionData then
-// has a time after which an older cookie, sent again, begins nothing.
+// New returns the site. The function signedIn returns nil if nobody is signed in. Set Enforce in the
+// configuration's timeouts: SessionData then has a time after which an older cookie, sent
+// again, begins nothing.
 func New(sessions *cookiestore.Manager, passkeys *webauthn.WebAuthn, users Users, signedIn func(*http.Request) webauthn.User) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /register", func(w http.ResponseWriter, r *http.Request) {
-		options, data, err := passkeys.BeginRegistration(signedIn(r),
+		user := signedIn(r)
+		if user == nil {
+			http.Error(w, "Please sign in.", http.StatusUnauthorized)
+			return
+		}
+		options, data, err := passkeys.BeginRegistration(user,
 			webauthn.WithResidentKeyRequirement(protocol.ResidentKeyRequirementRequired))
 		begin(w, r, registerKey, options, data, err)
 	})
 	mux.HandleFunc("POST /register/finish", func(w http.ResponseWriter, r *http.Request) {
+		user := signedIn(r)
+		if user == nil {
+			http.Error(w, "Please sign in.", http.StatusUnauthorized)
+			return
+		}
 		data, err := begun(cookiestore.FromContext(r.Context()), registerKey)
 		if err != nil {
 			http.Error(w, "Nothing was begun.", http.StatusBadRequest)
 			return
 		}
-		user := signedIn(r)
 		credential, err := passkeys.FinishRegistration(user, data, r)
 		if err != nil || users.Add(user, credential) != nil {
 			http.Error(w, "The passkey was not added.", http.StatusBadRequest)

@@ -134,6 +134,7 @@ type visitor struct {
 	url    string
 	client *http.Client
 	key    *passkey
+	nobody bool // is signed in
 }
 
 func newVisitor(t *testing.T) *visitor {
@@ -142,13 +143,20 @@ func newVisitor(t *testing.T) *visitor {
 	manager, err := cookiestore.NewManager(store, cookiestore.WithSecure(false), revocations)
 	require.NoError(t, err)
 	table := new(user)
-	server := httptest.NewServer(site.New(manager, newWebAuthn(t), table, func(*http.Request) webauthn.User { return table }))
+	v := &visitor{t: t, table: table, store: store}
+	server := httptest.NewServer(site.New(manager, newWebAuthn(t), table, func(*http.Request) webauthn.User {
+		if v.nobody {
+			return nil
+		}
+		return table
+	}))
 	t.Cleanup(server.Close)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	return &visitor{t, table, store, server.URL, &http.Client{Jar: jar}, &passkey{key: key, id: []byte("passkey-of-ankit")}}
+	v.url, v.client, v.key = server.URL, &http.Client{Jar: jar}, &passkey{key: key, id: []byte("passkey-of-ankit")}
+	return v
 }
 
 func (v *visitor) ask(method, path, body string) (int, string) {
@@ -242,6 +250,18 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 	status, _ = v.ask("POST", "/register/finish", v.key.register(t, challenge))
 	require.Equal(t, 400, status, "another challenge")
 	require.Len(t, v.table.passkeys, 1)
+}
+
+func TestNobodyGetsNoPasskey(t *testing.T) {
+	v := newVisitor(t)
+	answer := v.key.register(t, v.begin("/register"))
+	v.nobody = true
+	for path, body := range map[string]string{"/register": "", "/register/finish": answer} {
+		status, text := v.ask("POST", path, body)
+		require.Equal(t, 401, status, path)
+		require.Equal(t, "Please sign in.", text, path)
+	}
+	require.Empty(t, v.table.passkeys)
 }
 
 func TestPasskeysFixNoSession(t *testing.T) {

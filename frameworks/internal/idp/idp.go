@@ -44,8 +44,8 @@ type Provider struct {
 	// Refuse has the authorization endpoint answer with that error.
 	Refuse string
 
-	// Down has the token endpoint fail, and NoUserInfo the one that says who it is.
-	Down, NoUserInfo bool
+	// Down has endpoints fail, with that status: "/token", "/keys", "/userinfo".
+	Down map[string]int
 
 	// Padding makes access tokens that much longer, and Lifetime is how long they last.
 	Padding  int
@@ -83,6 +83,10 @@ func keys() map[jose.SignatureAlgorithm]func() *jose.JSONWebKey {
 }
 
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status := p.Down[r.URL.Path]; status != 0 {
+		reply(w, status, map[string]any{"error": "temporarily_unavailable"})
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "GET /.well-known/openid-configuration":
 		reply(w, http.StatusOK, map[string]any{
@@ -107,7 +111,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST /token":
 		p.token(w, r)
 	case "GET /userinfo":
-		if p.NoUserInfo || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer access-") {
+		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer access-") {
 			reply(w, http.StatusUnauthorized, nil)
 			return
 		}
@@ -154,10 +158,6 @@ func (p *Provider) authorize(w http.ResponseWriter, request url.Values) {
 
 // token takes each code and each refresh token once.
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
-	if p.Down {
-		http.Error(w, "down", http.StatusServiceUnavailable)
-		return
-	}
 	id, secret, ok := r.BasicAuth()
 	if !ok {
 		id, secret = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
