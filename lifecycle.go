@@ -116,7 +116,7 @@ func (s *lifecycle) clear() {
 	if s.record != nil {
 		s.record.replays = nil
 	}
-	s.cleared, s.noted = true, false
+	s.cleared, s.notes = true, nil
 	s.changed("")
 }
 
@@ -174,6 +174,7 @@ type closing struct {
 	dropped  bool     // there are changes that are not saved
 	begins   bool     // the visitor has sent no cookie, and there is a session now
 	resaved  bool     // the store wants it saved again
+	noted    bool     // SetOptional was called
 	bad      bool     // it has values that couldn't be set
 	effort
 }
@@ -229,7 +230,7 @@ func (s *lifecycle) close(how *ending, c *closing) error {
 		c.bad = s.failure == nil
 		return err
 	}
-	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && !s.noted && how.rules.renewal == 0) {
+	if !s.modified && (!how.optional || s.skipRenew || !how.every && !s.resave && len(s.notes) == 0 && how.rules.renewal == 0) {
 		return nil // it was only read, as most are
 	}
 	s.decide(how, c)
@@ -254,6 +255,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 	now := rules.now()
 	c.rec = Record{Cookie: s.value, Version: s.version(), NewID: s.newID, Saved: now}
 	c.otherCookies, c.several, c.chunks, c.modified, c.resaved = s.other(), s.several, s.chunks, s.modified, s.resave
+	c.noted = len(s.notes) > 0
 	c.changes, c.flushes = s.changes, s.flushes
 	expiry := s.expiry()
 	if rules.lifetime > 0 && s.created == 0 {
@@ -310,7 +312,19 @@ func (s *lifecycle) isUsed() bool {
 func (s *lifecycle) isNoted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.contents != nil && s.noted
+	return s.contents != nil && len(s.notes) > 0
+}
+
+// dropNotes takes back what SetOptional has stored, and reports whether there was any.
+func (s *lifecycle) dropNotes() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, before := range s.notes {
+		restoreKey(&s.object, key, before, before != "")
+	}
+	dropped := len(s.notes) > 0
+	s.notes = nil
+	return dropped
 }
 
 // begin notes when the session began: now, if it is new; otherwise it was loaded under
@@ -332,8 +346,11 @@ func (s *lifecycle) renewalDue(how *ending, e Expiry, now time.Time) bool {
 	if how.came != 0 {
 		since = how.came
 	}
+	if s.loaded && len(s.notes) > 0 && s.version() != "" {
+		return true // it is merged with what others have done meanwhile
+	}
 	return s.loaded && now.Sub(time.Unix(0, since)) <= maxRenewalDelay &&
-		(s.resave || s.noted || how.every || how.rules.renewalDue(e, s.saved, now))
+		(s.resave || len(s.notes) > 0 || how.every || how.rules.renewalDue(e, s.saved, now))
 }
 
 // maxRenewalDelay is how long after a session was loaded it is still renewed.
@@ -352,7 +369,7 @@ func (s *lifecycle) closingErr() error {
 func (s *lifecycle) kept(c *closing, value, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.resave, s.noted = false, false
+	s.resave, s.notes = false, nil
 	s.chunks |= c.chunks
 	s.loaded, s.sent = value != "", value != ""
 	s.saved, s.ends = time.Time{}, time.Time{}

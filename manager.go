@@ -380,7 +380,7 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 			return change, fmt.Errorf("%w, %d times in a row, by other processes", err, maxConflicts)
 		}
 		c.conflicts++
-		if !c.asked() {
+		if !c.asked() && !c.noted {
 			return cookieChange{}, nil // the other request has seen to it
 		}
 		if err := pause(ctx, conflicts); err != nil {
@@ -454,6 +454,12 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 	dropped := 0
 	for {
 		version, err := m.write(ctx, c, &change)
+		if errors.Is(err, ErrTooLarge) && s.dropNotes() {
+			if s.again(how, c); c.what != saveSession {
+				return cookieChange{}, nil
+			}
+			continue
+		}
 		if errors.Is(err, ErrTooLarge) && s.dropFlash() {
 			dropped++
 			s.again(how, c)

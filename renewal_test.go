@@ -1,6 +1,7 @@
 package cookiestore_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -422,20 +423,99 @@ func TestSetOptional(t *testing.T) {
 	})
 	t.Run("it begins no session, and changes nothing for the handler", func(t *testing.T) {
 		v := newVisitor(t, newStore(t))
-		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { note(s) })
+		require.Empty(t, resp.Cookies())
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1); note(s) })
+		require.Len(t, resp.Cookies(), 1)
+		require.Nil(t, v.value("seen"), "it is noted again")
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			note(s)
 			require.False(t, s.Modified())
 			require.Equal(t, 1, s.Get("seen"))
 		})
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Flush(); note(s) })
+		require.Equal(t, -1, resp.Cookies()[0].MaxAge, "the cookie is deleted, and no other set")
+	})
+	t.Run("what is set back isn't saved", func(t *testing.T) {
+		v := newVisitor(t, newStore(t))
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
+		for _, first := range []string{"a", "new"} {
+			resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				before := s.Get(first)
+				s.SetOptional(first, 2)
+				s.SetOptional(first, 3)
+				if before == nil {
+					s.Delete(first)
+					s.SkipRenewal()
+					return
+				}
+				s.SetOptional(first, before)
+			})
+			if first == "a" {
+				require.Empty(t, resp.Cookies())
+			}
+		}
+	})
+	t.Run("where there is no room it is left out, and nothing else", func(t *testing.T) {
+		store, err := cookiestore.New(testKey, cookiestore.WithCompressionOver(-1))
+		require.NoError(t, err)
+		v := newVisitor(t, store, cookiestore.WithMaxCookieSize(400))
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.AddFlash("hello")
+			s.Set("seen", 0)
+			s.Set("pad", strings.Repeat("x", 90))
+		})
+		large := strings.Repeat("y", 100)
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("seen", large) })
 		require.Empty(t, resp.Cookies())
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.SetOptional("other", large)
+			s.SetOptional("seen", large)
+			s.Set("b", 2)
+		})
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		require.Equal(t, 2, v.value("b"))
+		require.Equal(t, 0, v.value("seen"))
+		require.Nil(t, v.value("other"))
+		require.Equal(t, []any{"hello"}, v.value("_flash"))
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.SetOptional("seen", large)
+			s.Set("seen", 3) // it is the handler's now
+		})
+		require.Equal(t, 3, v.value("seen"))
+		require.NotContains(t, v.log.String(), "ERROR")
+	})
+	t.Run("a record keeps it, however late, and on top of what others have changed", func(t *testing.T) {
+		now := newClock()
+		store := newRows()
+		v := newVisitor(t, store, now.option())
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			note(s)
+			now.add(time.Minute)
+			cookie := v.cookie[len("sessionid="):]
+			rec, err := store.Load(t.Context(), "sessionid", cookie)
+			require.NoError(t, err)
+			rec.Data, rec.Cookie = `{"a":2}`, cookie
+			_, _, err = store.Save(t.Context(), "sessionid", rec)
+			require.NoError(t, err)
+		})
+		require.Equal(t, 1, v.value("seen"))
+		require.Equal(t, 2, v.value("a"))
 	})
 	t.Run("a value that can't be stored is an error, as with Set", func(t *testing.T) {
 		v := newVisitor(t, newStore(t))
+		v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", 1) })
+		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+			s.SetOptional("a", func() {})
+			s.SetOptional("a", 2)
+		})
+		require.Equal(t, http.StatusOK, resp.StatusCode, "until there is another")
 		for _, bad := range []any{func() {}, "\xff"} {
 			resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.SetOptional("a", bad) })
 			require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 		}
-		resp := v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		resp = v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			s.SetOptional("_session_expiry", "x")
 		})
 		require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
@@ -459,10 +539,20 @@ func ExampleSession_SetOptional() {
 			next.ServeHTTP(w, r)
 		})
 	}
-	var session cookiestore.Session
+	store, err := cookiestore.New([]byte("at least thirty-two random bytes"))
+	if err != nil {
+		panic(err)
+	}
+	handler := cookiestore.Middleware(store)(lastSeen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session := cookiestore.FromContext(r.Context())
+		fmt.Println(session.Get("last_seen"), session.Modified())
+	})))
+	value, _, err := store.Save(context.Background(), "sessionid", cookiestore.Record{Data: `{"user":"ann"}`, Saved: time.Now()})
+	if err != nil {
+		panic(err)
+	}
 	r := httptest.NewRequest("GET", "/", nil)
-	r = r.WithContext(cookiestore.NewContext(r.Context(), &session))
-	lastSeen(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
-	fmt.Println(session.Get("last_seen"), session.Modified())
+	r.AddCookie(&http.Cookie{Name: "sessionid", Value: value})
+	handler.ServeHTTP(httptest.NewRecorder(), r)
 	// Output: 2026-03-01T12:00:00Z false
 }

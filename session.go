@@ -52,6 +52,7 @@ func (s *Session) put(key, value string, err error) error {
 		return err
 	}
 	delete(s.bad, key)
+	delete(s.notes, key)
 	s.object.Set(key, value)
 	s.changed(key)
 	return nil
@@ -88,6 +89,7 @@ func (s *Session) reject(key string, err error) {
 
 func (s *Session) remove(key string) bool {
 	delete(s.bad, key)
+	delete(s.notes, key)
 	if !s.object.Delete(key) {
 		return false
 	}
@@ -126,24 +128,44 @@ func (s *Session) Set(key string, value any) {
 	s.put(key, text, err)
 }
 
-// SetOptional is Set for what a middleware notes for itself and notes again if it was not
-// saved, such as the time of the last visit. Modified doesn't tell of it, and the session
-// is saved for it as for a renewal, which gives way to much (see [Middleware]).
+// SetOptional is Set for what a middleware notes in a session that is there, and notes again
+// if it was not saved, such as the time of the last visit. Modified doesn't tell of it. The
+// session is saved for it as for a renewal, which gives way to much (see [Middleware]), but
+// in a store with records however late, since there the changes of others are merged. If
+// the session is too large with it, it is left out. It begins no session, nor one after
+// Flush or Clear.
 func (s *Session) SetOptional(key string, value any) {
 	text, err := encode(key, value)
 	s.open()
 	defer s.unlock()
+	if s.closed || !s.loaded || s.cleared {
+		return
+	}
 	if err == nil {
 		err = s.check(key, text)
 	}
+	before := s.find(key)
 	switch {
 	case err != nil:
 		s.reject(key, err)
-	case !s.closed && s.find(key) != text:
-		s.plain(key)
-		s.object.Set(key, text)
-		s.noted = true
+		return
+	case before == text:
+		return
 	}
+	was, again := s.notes[key]
+	if !again {
+		was = before
+	}
+	if s.notes == nil {
+		s.notes = map[string]string{}
+	}
+	s.notes[key] = was
+	if was == text {
+		delete(s.notes, key) // as it is stored
+	}
+	delete(s.bad, key)
+	s.plain(key)
+	s.object.Set(key, text)
 }
 
 // SetDefault stores value under key if there is none yet, and returns what is
