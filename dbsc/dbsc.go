@@ -193,12 +193,11 @@ func (b *Binder) SetKeys(key []byte, fallbacks ...[]byte) error {
 // cycles the session's key, so that a copy from before the login isn't bound along. A
 // binding that the session had is replaced.
 func (b *Binder) Offer(w http.ResponseWriter, r *http.Request) {
-	now := b.sessions.Now()
-	s := state{offer: newID(), at: now.Unix()}
+	s := state{offer: newID(), at: b.sessions.Now().Unix()}
 	session := b.session(r)
 	session.CycleKey()
 	session.Set(Key, s.String())
-	challenge := b.newChallenge(s.offer, now)
+	challenge := b.newChallenge(offerName, s.offer)
 	w.Header().Add("Secure-Session-Registration", fmt.Sprintf(`(ES256);path="%s";challenge="%s"`, registerPath, challenge))
 }
 

@@ -2,7 +2,6 @@ package dbsc
 
 import (
 	"cmp"
-	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -21,8 +20,10 @@ import (
 // inside of the session's middleware.
 func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	session := b.session(r)
+	session.SkipRenewal() // other responses may be changing the session at the same time
 	switch {
-	case b.session(r).Err() != nil: // the middleware answers
+	case session.Err() != nil: // the middleware answers
 	case !isHost(r.Host):
 		http.Error(w, "The Host field is not one.", http.StatusServiceUnavailable)
 	case r.Method != http.MethodPost:
@@ -37,8 +38,9 @@ func (b *Binder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// register binds the session to the key that the browser has made. It leaves the session's
-// cookie alone, which the page after the login may be changing at the same time.
+// register binds the session of an offer to the key that the browser has made. It needs no
+// session's cookie, which browsers leave out if another site has led to the login, and sets
+// none, since the page after the login may be changing it.
 func (b *Binder) register(w http.ResponseWriter, r *http.Request) {
 	own, err := b.accept(r)
 	if err != nil {
@@ -51,25 +53,23 @@ func (b *Binder) register(w http.ResponseWriter, r *http.Request) {
 // accept checks a registration, and withdraws the offer: from now on a session that has no
 // more than that, a copy from before, has to come with the bound cookie.
 func (b *Binder) accept(r *http.Request) (own binding, err error) {
-	s, err := stateOf(b.session(r))
-	switch {
-	case err != nil:
-		return own, err
-	case s.offer == "":
-		return own, errors.New("nothing was offered to the session")
-	case s.bound != "":
-		return own, errors.New("the session is bound already")
+	challenge, key, err := readProof(unquoted(r.Header.Get("Secure-Session-Response")), nil)
+	if err != nil {
+		return own, &forged{err}
 	}
-	key, err := b.prove(r, nil, s.offer)
+	offer, err := b.useChallenge(r, offerName, challenge)
 	if err != nil {
 		return own, err
 	}
+	if s, _ := stateOf(b.session(r)); s.offer != "" && s.offer != offer {
+		return own, &forged{errors.New("the challenge is that of another session")}
+	}
 	if shared := b.sessions.Revocations(); shared != nil {
-		if err := shared.Revoke(r.Context(), "dbsc."+s.offer, b.sessions.Now().Add(offerEnds)); err != nil {
+		if err := shared.Revoke(r.Context(), "dbsc."+offer, b.sessions.Now().Add(offerEnds)); err != nil {
 			return own, &unavailable{err}
 		}
 	}
-	return b.newBinding(s.offer, key), nil
+	return b.newBinding(offer, key), nil
 }
 
 // refresh gives the browser another bound cookie, if it has the key.
@@ -88,6 +88,8 @@ func (b *Binder) refresh(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, "refresh refused", err, http.StatusServiceUnavailable)
 	case err != nil:
 		b.refuse(w, r, "refresh refused", err, http.StatusBadRequest)
+	case r.Header.Get("Secure-Session-Response") == "": // the session may be about to get another cookie
+		b.challenge(w, own)
 	case s.isOf(own.id, own.offer):
 		b.renew(w, r, own)
 	default:
@@ -102,13 +104,19 @@ func isKnown(session *cookiestore.Session) bool {
 	return why == nil || errors.Is(why, cookiestore.ErrExpired) || errors.Is(why, cookiestore.ErrRevoked) || errors.Is(why, cookiestore.ErrNoSession)
 }
 
-// renew answers a refresh by its proof.
+// renew answers a refresh by its proof: that the key has signed a challenge for it.
 func (b *Binder) renew(w http.ResponseWriter, r *http.Request, own binding) {
-	if r.Header.Get("Secure-Session-Response") == "" {
-		b.challenge(w, own)
-		return
+	challenge, _, err := readProof(unquoted(r.Header.Get("Secure-Session-Response")), own.key)
+	if err != nil {
+		err = &forged{err}
+	} else {
+		var id string
+		id, err = b.useChallenge(r, refreshName, challenge)
+		if err == nil && id != own.id {
+			err = &forged{errors.New("the challenge is that of another session")}
+		}
 	}
-	switch _, err := b.prove(r, own.key, own.id); {
+	switch {
 	case err == nil:
 		b.answer(w, r, own)
 	case errors.As(err, new(*unavailable)):
@@ -119,19 +127,9 @@ func (b *Binder) renew(w http.ResponseWriter, r *http.Request, own binding) {
 	}
 }
 
-// prove checks the proof of a request: that the key, or without one that in the proof, has
-// signed a challenge for what has that ID. It returns the key.
-func (b *Binder) prove(r *http.Request, key *ecdsa.PublicKey, id string) (*ecdsa.PublicKey, error) {
-	challenge, key, err := readProof(unquoted(r.Header.Get("Secure-Session-Response")), key)
-	if err != nil {
-		return nil, &forged{err}
-	}
-	return key, b.useChallenge(r, challenge, id)
-}
-
 // challenge has the browser come again with a proof.
 func (b *Binder) challenge(w http.ResponseWriter, own binding) {
-	challenge := b.newChallenge(own.id, b.sessions.Now())
+	challenge := b.newChallenge(refreshName, own.id)
 	w.Header().Set("Secure-Session-Challenge", `"`+challenge+`";id="`+own.identifier+`"`)
 	w.WriteHeader(http.StatusForbidden)
 }

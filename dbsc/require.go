@@ -38,6 +38,7 @@ func (b *Binder) Require(next http.Handler) http.Handler {
 			return
 		}
 		b.report(r, unboundRequest, err)
+		b.session(r).SkipRenewal() // a stolen session doesn't last longer by this
 		if len(r.CookiesNamed(cookieName)) > 0 {
 			b.dropBoundCookie(w)
 		}
@@ -50,7 +51,7 @@ const unboundRequest = "unbound request of a bound session"
 // isExcluded reports whether a path is one of those, or below. A path that some server
 // behind may take for another one is not.
 func (b *Binder) isExcluded(path string) bool {
-	if strings.Contains(path, `\`) || gopath.Clean(path) != strings.TrimSuffix(path, "/") {
+	if strings.ContainsAny(path, `\;%`) || gopath.Clean(path) != strings.TrimSuffix(path, "/") {
 		return false
 	}
 	return slices.ContainsFunc(b.excluded, func(excluded string) bool {
@@ -71,14 +72,19 @@ func (b *Binder) check(r *http.Request) error {
 		return err
 	}
 	now := b.sessions.Now()
+	offered, shared := time.Unix(s.at, 0), b.sessions.Revocations()
+	settled := !now.Before(offered.Add(grace))
 	if id, _, ok := b.boundBy(r, s, now); ok {
-		s.bound = id
-		session.SetOptional(Key, s.String()) // once for each session, as a rule
+		// In a cookie, a note may overwrite what another response changes. Where the offer was
+		// withdrawn, there is time until a page is loaded.
+		if s.bound == "" && (shared == nil || settled && r.Header.Get("Sec-Fetch-Mode") == "navigate") {
+			s.bound = id
+			session.SetOptional(Key, s.String())
+		}
 		return nil
 	}
-	offered, shared := time.Unix(s.at, 0), b.sessions.Revocations()
 	switch {
-	case now.Before(offered.Add(grace)):
+	case !settled:
 		return nil
 	case s.bound != "":
 		return errUnbound
@@ -113,15 +119,22 @@ func Refuse(w http.ResponseWriter, r *http.Request, _ *cookiestore.Session, _ ht
 
 // isClick reports whether a request is a navigation that another site has caused.
 func isClick(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && isFromElsewhere(r)
+}
+
+// isFromElsewhere reports whether another site, or another host of this one, has caused a
+// request: browsers don't refresh for those.
+func isFromElsewhere(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
-	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && (site == "cross-site" || site == "same-site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // StartOver ends the session, for every copy of its cookies where it can, and has the
 // handler answer a visitor without one: for an [UnboundHandler] of sites where somebody
-// who is logged out can go on. Mind that a refresh that failed logs the visitor out, too.
+// who is logged out can go on. Requests that other sites cause get what [Refuse] answers.
+// Mind that a refresh that failed logs the visitor out, too.
 func StartOver(w http.ResponseWriter, r *http.Request, session *cookiestore.Session, next http.Handler) {
-	if isClick(r) {
+	if isFromElsewhere(r) {
 		Refuse(w, r, session, next)
 		return
 	}
@@ -142,8 +155,8 @@ func (b *Binder) Status(r *http.Request) Status {
 	if err != nil || s.offer == "" {
 		return Status{}
 	}
-	_, until, _ := b.boundBy(r, s, b.sessions.Now())
-	return Status{Offered: time.Unix(s.at, 0), Bound: s.bound != "", Until: until}
+	_, until, good := b.boundBy(r, s, b.sessions.Now())
+	return Status{Offered: time.Unix(s.at, 0), Bound: good || s.bound != "", Until: until}
 }
 
 // report logs and counts a refusal: once for each session and cause.

@@ -20,7 +20,8 @@ import (
 const (
 	boundName      = "dbsc bound cookie"
 	identifierName = "dbsc identifier"
-	challengeName  = "dbsc challenge"
+	offerName      = "dbsc offer"     // a challenge to register
+	refreshName    = "dbsc challenge" // and one to refresh
 )
 
 // A state is what a session's dictionary says of its binding, as offer "." at ["." bound].
@@ -150,28 +151,27 @@ func (b *Binder) boundBy(r *http.Request, s state, now time.Time) (id string, un
 	return "", time.Time{}, false
 }
 
-// newChallenge returns a challenge for what has that ID: an offer or a binding.
-func (b *Binder) newChallenge(id string, now time.Time) string {
-	return b.signer.Sign(challengeName, newID()+"."+id, now)
+// newChallenge returns a challenge of that name, for what has that ID: an offer or a binding.
+func (b *Binder) newChallenge(name, id string) string {
+	return b.signer.Sign(name, newID()+"."+id, b.sessions.Now())
 }
 
 var errReplayed = errors.New("the challenge was used before")
 
-// useChallenge checks a challenge that was signed, and remembers that it was used.
-func (b *Binder) useChallenge(r *http.Request, challenge, id string) error {
-	signed, err := b.signer.Verify(challengeName, challenge)
+// useChallenge checks a challenge that was signed, remembers that it was used, and returns
+// what it was for.
+func (b *Binder) useChallenge(r *http.Request, name, challenge string) (id string, err error) {
+	signed, err := b.signer.Verify(name, challenge)
 	if err != nil {
-		return &forged{err}
+		return "", &forged{err}
 	}
 	now := b.sessions.Now()
-	nonce, of, _ := strings.Cut(signed.Payload, ".")
+	nonce, id, _ := strings.Cut(signed.Payload, ".")
 	switch {
-	case of != id:
-		return &forged{errors.New("the challenge is that of another session")}
 	case now.Sub(signed.At) > challengeLife || signed.At.Sub(now) > skew:
-		return errStale
+		return "", errStale
 	case !b.used.first(nonce, now):
-		return errReplayed
+		return "", errReplayed
 	}
 	if shared := b.sessions.Revocations(); shared != nil {
 		entry := "dbsc." + nonce
@@ -181,12 +181,12 @@ func (b *Binder) useChallenge(r *http.Request, challenge, id string) error {
 		}
 		switch {
 		case err != nil:
-			return &unavailable{err}
+			return "", &unavailable{err}
 		case known:
-			return errReplayed
+			return "", errReplayed
 		}
 	}
-	return nil
+	return id, nil
 }
 
 var errStale = errors.New("the challenge is too old, or of a server whose clock is ahead")
