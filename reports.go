@@ -16,11 +16,15 @@ func (m *Manager) log(ctx context.Context, r *http.Request, level slog.Level, wh
 	m.logFor(ctx, r, level, what, reasonOf(err), err, more...)
 }
 
-// logFor is log with a reason of one's own.
+// logFor is log with a reason of one's own. That a client has gone is
+// information.
 func (m *Manager) logFor(ctx context.Context, r *http.Request, level slog.Level, what, reason string, err error, more ...slog.Attr) {
 	logger := m.logger
 	if logger == nil {
 		logger = slog.Default()
+	}
+	if reason == "canceled" {
+		level = min(level, slog.LevelInfo)
 	}
 	if !logger.Enabled(ctx, level) {
 		return
@@ -30,6 +34,12 @@ func (m *Manager) logFor(ctx context.Context, r *http.Request, level slog.Level,
 		attrs = append(attrs, slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)))
 	}
 	logger.LogAttrs(ctx, level, what, append(attrs, more...)...)
+}
+
+// lost logs that data is lost though the visitor sees no error, and tells the observer.
+func (m *Manager) lost(ctx context.Context, r *http.Request, level slog.Level, what, reason string, err error, more ...slog.Attr) {
+	m.logFor(ctx, r, level, what, reason, err, more...)
+	m.notify(ctx, Event{Kind: EventFailed, Reason: reason, Err: err})
 }
 
 // maxLogged is how many bytes of what a visitor has sent go into a log.
@@ -123,11 +133,9 @@ func (m *Manager) Now() time.Time { return m.rules.now() }
 // Report logs a warning that something of a request was refused, and tells the observer.
 // It fills in the cookie's name. What the log gets is bounded, as for refused cookies: one
 // line for each subject, an ID, say, and sixty lines a minute; the rest is at debug level.
-// The subject itself isn't logged.
+// The subject itself isn't logged. The event's Reason should be one of [EventReasons].
 func (m *Manager) Report(r *http.Request, what, subject string, e Event) {
 	level, _ := m.reports.level(slog.LevelWarn, what+subject, m.rules.now())
 	m.logFor(r.Context(), r, level, what, e.Reason, e.Err)
-	if m.observe != nil {
-		m.notify(r.Context(), e)
-	}
+	m.notify(r.Context(), e)
 }
