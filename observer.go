@@ -35,9 +35,9 @@ type Event struct {
 	// Beside means that a refused cookie came beside a good one: the visitor has a session.
 	Beside bool
 
-	// Err is the whole error of a refusal or a failure. Its text never has a value that is
-	// in the session, nor a signing key. It may have dictionary keys, and the texts of other
-	// errors: of the store, of the revocations, and of values with a MarshalJSON of their own.
+	// Err is the whole error of a refusal or a failure. Its text has no value of the session
+	// and no signing key; but it may have dictionary keys, and what the store and the
+	// revocations say. What it wraps may say more, if it is from a value's own methods.
 	Err error
 
 	// CookieBytes is how much the Set-Cookie fields of a saved session take, Chunks how
@@ -62,7 +62,7 @@ const (
 	EventLoaded  EventKind = "loaded"  // a visitor's session was found
 	EventRefused EventKind = "refused" // a cookie was, one event for each; or what proves a bound session
 	EventSaved   EventKind = "saved"
-	EventDeleted EventKind = "deleted" // a session was ended, by Flush or because nothing was left in it
+	EventDeleted EventKind = "deleted" // a session was ended: by Flush, by SetExpiry, or because nothing was left in it
 	EventFailed  EventKind = "failed"  // a session could not be loaded, saved, renewed or deleted, or not all of it
 )
 
