@@ -182,7 +182,7 @@ type closing struct {
 func (c *closing) asked() bool { return c.what == endSession || c.modified }
 
 // ends reports whether there are sessions to be ended, and not only a cookie to be deleted.
-func (c *closing) ends() bool { return c.rec.Cookie != "" || len(c.left)+len(c.twins) > 0 }
+func (c *closing) ends() bool { return c.rec.Cookie != "" || len(c.left) > 0 }
 
 // reason is why the session is saved: see [Event].
 func (c *closing) reason() string {

@@ -400,7 +400,7 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 	for conflicts := 0; ; conflicts++ {
 		change, err := m.tryInTurn(ctx, turn, r, s, how, c)
 		switch {
-		case !means(err, ErrConflict):
+		case !errors.Is(err, ErrConflict):
 			return change, err
 		case conflicts == maxConflicts:
 			return change, fmt.Errorf("%w, %d times in a row, by other processes", err, maxConflicts)

@@ -87,6 +87,9 @@ func TestEachFailureIsOneEvent(t *testing.T) {
 		{"a value that no store has room for", store, good, func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
 			s.Set("a", strings.Repeat("x", 20<<20))
 		}, nil, []string{"loaded", "failed too large"}},
+		{"a key that can't be stored", store, good, func(w http.ResponseWriter, r *http.Request, s *cookiestore.Session) {
+			s.Set("\xff", 1)
+		}, nil, []string{"loaded", "failed value"}},
 		{"one cookie is refused, and the other can't be loaded", &choosy{failingStore{load: errDown}}, "sessionid=x; sessionid=y", read, nil, []string{"refused tampered", "failed failed"}},
 		{"a codec's own refusal", &failingStore{load: errNoCookie{}}, "sessionid=x", read, nil, []string{"refused refused"}},
 		{"a store that fails in the words of others", &failingStore{save: fmt.Errorf("odd: %w", cookiestore.ErrExpired)}, "sessionid=x", set, nil, []string{"loaded", "failed failed"}},
@@ -240,6 +243,25 @@ func TestTheErrorOfAValueDecidesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// lateDeleter is a store in which another request is always first to delete a session.
+type lateDeleter struct{ *rows }
+
+func (lateDeleter) Delete(context.Context, string, string, string) error {
+	return cookiestore.ErrConflict
+}
+
+// Nor does it end a session that the store still has.
+func TestTheErrorOfAValueEndsNothing(t *testing.T) {
+	var o observed
+	store := lateDeleter{newRows()}
+	cookie := begin(t, store, time.Now(), `{"a":1}`)
+	respond(store, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+		modify(s, cookiestore.ErrInterrupted, new(atomic.Int32))
+		s.SetExpiry(cookiestore.After(-time.Second))
+	}, []string{cookie}, o.option())
+	require.Equal(t, []string{"loaded", "failed value"}, o.take())
 }
 
 func modify(s *cookiestore.Session, cause error, n *atomic.Int32) {

@@ -47,8 +47,8 @@ func (e *valueError) Unwrap() error { return e.error }
 
 // byValue returns the error of a value that couldn't be set.
 func byValue(err error) error {
-	if e, ok := err.(*cookieError); ok && e.reason != nil && e.cause == nil {
-		return err // the session has no room for it
+	if e, ok := err.(*cookieError); ok && e.reason == ErrTooLarge {
+		return err // there is no room for it, whatever it is
 	}
 	return &valueError{err}
 }

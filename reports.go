@@ -59,7 +59,7 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 	if len(refused) > 0 {
 		last := refused[len(refused)-1]
 		level := slog.LevelWarn
-		if c.refused != nil && reasonOf(c.refused) == "expired" {
+		if reasonOf(c.refused) == "expired" {
 			level = slog.LevelInfo // every session expires
 		}
 		level, unsaid := m.reports.level(level, last.value, m.rules.now())
@@ -73,11 +73,9 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 		m.log(ctx, r, level, "session cookie refused", last.err, attrs...)
 		return
 	}
-	if twins > 0 {
-		level, _ := m.reports.level(slog.LevelWarn, c.value, m.rules.now())
-		m.log(ctx, r, level, "several session cookies", fmt.Errorf(
-			"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+twins))
-	}
+	level, _ := m.reports.level(slog.LevelWarn, c.value, m.rules.now())
+	m.log(ctx, r, level, "several session cookies", fmt.Errorf(
+		"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+twins))
 }
 
 // reports remembers what was logged about cookies, in bounded memory: the visitor
