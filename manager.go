@@ -117,9 +117,8 @@ func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, in
 	returned := false
 	defer func() {
 		if !returned {
-			*into = contents{failure: errStorePanicked}
+			m.observeLoad(ctx, &contents{failure: errStorePanicked}, nil, watch.elapsed())
 		}
-		m.observeLoad(ctx, into, refused, watch.elapsed())
 	}()
 	switch {
 	case len(refused) > 0 || len(values) > 1:
@@ -128,6 +127,7 @@ func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, in
 		refused = m.loadOne(ctx, values[0], into)
 	}
 	returned = true
+	m.observeLoad(ctx, into, refused, watch.elapsed())
 	if len(refused) > 0 || len(into.other().twins) > 0 {
 		m.reportCookies(ctx, r, refused, into)
 	}

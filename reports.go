@@ -131,9 +131,11 @@ func (m *Manager) Now() time.Time { return m.rules.now() }
 // Report logs a warning that something of a request was refused, and tells the observer.
 // It fills in the cookie's name. What the log gets is bounded, as for refused cookies: one
 // line for each subject, an ID, say, and sixty lines a minute; the rest is at debug level.
-// The subject itself isn't logged. The event's Reason should be one of [EventReasons].
+// The subject itself isn't logged.
 func (m *Manager) Report(r *http.Request, what, subject string, e Event) {
 	level, _ := m.reports.level(slog.LevelWarn, what+subject, m.rules.now())
 	m.logFor(r.Context(), r, level, what, e.Reason, e.Err)
-	m.notify(r.Context(), e)
+	if m.observe != nil {
+		m.notify(r.Context(), e)
+	}
 }
