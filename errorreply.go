@@ -29,8 +29,11 @@ func replyFailed(w http.ResponseWriter, r *http.Request, err error) {
 // failureText says to a visitor what went wrong, and to try again only where that can
 // help.
 func failureText(err error) (status int, text string) {
+	_, ofValue := errorIn[*valueError](err)
 	e, ok := errorIn[*cookieError](err)
 	switch {
+	case ofValue:
+		return http.StatusInternalServerError, "The session could not be saved."
 	case errors.Is(err, ErrInterrupted): // with Django's status
 		return http.StatusBadRequest, "Your session ended while this page was being made. Please try again."
 	case errors.Is(err, ErrCrossSite):

@@ -154,30 +154,3 @@ func errorIn[T any](err error) (found T, ok bool) {
 	}
 	return found, false
 }
-
-// reasonOf sums up an error in a word or two, for a log.
-func reasonOf(err error) string {
-	for _, known := range []struct {
-		err  error
-		word string
-	}{
-		{ErrTampered, "tampered"},
-		{ErrNoSession, "unknown"},
-		{ErrExpired, "expired"},
-		{ErrRevoked, "revoked"},
-		{ErrFuture, "future"},
-		{ErrTooLarge, "too large"},
-		{ErrMalformed, "malformed"},
-		{ErrInterrupted, "interrupted"},
-		{ErrConflict, "conflict"},
-		{ErrCrossSite, "cross-site"},
-	} {
-		if errors.Is(err, known.err) {
-			return known.word
-		}
-	}
-	if IsRefused(err) {
-		return "refused"
-	}
-	return "failed"
-}

@@ -81,8 +81,17 @@ func (x *exchange) logLateChanges(changes int, keys []string) {
 		}
 	}
 	err := fmt.Errorf("cookiestore: a change of %s is not saved", strings.Join(named, ", "))
-	x.log(slog.LevelError, "session changed after the response began", err, slog.Int("changes", changes))
-	if m := x.manager; m.observe != nil {
-		m.notify(x.parent, Event{Kind: EventFailed, Reason: "late", Err: err})
+	x.manager.lost(x.parent, x.request, slog.LevelError, "session changed after the response began", "late", err, slog.Int("changes", changes))
+}
+
+var errPast = errors.New("cookiestore: the session is not saved: let the handler write to the ResponseWriter that it was given")
+
+// logPast reports a response that was written past the middleware.
+func (x *exchange) logPast() {
+	const what = "response written past the middleware"
+	if x.session.Modified() {
+		x.manager.lost(x.parent, x.request, slog.LevelError, what, "late", errPast)
+	} else {
+		x.log(slog.LevelError, what, errPast)
 	}
 }

@@ -146,8 +146,8 @@ type ending struct {
 	every    bool  // every request saves
 	optional bool  // what nobody asked for may be saved
 	failed   bool  // nothing is saved, and only a flush holds
-	retried  bool  // after something that couldn't be saved
 	final    bool  // later changes are too late
+	after    error // why something couldn't be saved; then only a flush is left
 }
 
 // outcome is what becomes of a session at the end of a request.
@@ -182,10 +182,13 @@ type closing struct {
 // asked reports whether a handler has asked for what is to be done.
 func (c *closing) asked() bool { return c.what == endSession || c.modified }
 
+// ends reports whether there are sessions to be ended, and not only a cookie to be deleted.
+func (c *closing) ends() bool { return c.rec.Cookie != "" || len(c.left) > 0 }
+
 // reason is why the session is saved: see [Event].
 func (c *closing) reason() string {
 	switch {
-	case c.modified:
+	case c.asked():
 		return "asked"
 	case c.resaved:
 		return "key"

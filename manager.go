@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/cookiestore/internal/scratch"
@@ -30,6 +31,8 @@ type Manager struct {
 	optional bool  // saves that no handler has asked for are not those of signing anew alone
 	turns    turns // of requests that save the same session
 	reports  reports
+
+	observerPanicked sync.Once
 }
 
 // NewManager returns a Manager for the store. Options that contradict each other,
@@ -111,16 +114,23 @@ func (m *Manager) load(ctx context.Context, r *http.Request, fields []string, in
 	}
 	values, refused := found.values[:found.n], found.refused
 	watch := m.stopwatch()
+	returned := false
+	defer func() {
+		if !returned {
+			m.observeLoad(ctx, &contents{failure: errStorePanicked}, nil, watch.elapsed())
+		}
+	}()
 	switch {
 	case len(refused) > 0 || len(values) > 1:
 		refused = m.loadNewest(ctx, values, refused, into)
 	case len(values) == 1:
 		refused = m.loadOne(ctx, values[0], into)
 	}
+	returned = true
+	m.observeLoad(ctx, into, refused, watch.elapsed())
 	if len(refused) > 0 || len(into.other().twins) > 0 {
 		m.reportCookies(ctx, r, refused, into)
 	}
-	m.observeLoad(ctx, into, refused, watch.elapsed())
 	into.sent, into.several, into.chunks = len(values)+len(refused) > 0, found.several, found.chunks
 }
 
@@ -161,7 +171,7 @@ func (m *Manager) loadOne(ctx context.Context, value string, into *contents) (re
 		into.refused = err
 		return []refusal{{value, err}}
 	default:
-		into.failure = loadError(err)
+		into.failure = loadError(ctx, err)
 	}
 	return nil
 }
@@ -206,8 +216,8 @@ func (m *Manager) loadNewest(ctx context.Context, values []string, refused []ref
 		}
 		switch {
 		case err != nil && !IsRefused(err):
-			*into = contents{failure: loadError(err)}
-			return nil
+			*into = contents{failure: loadError(ctx, err)}
+			return refused
 		case err != nil:
 			refused = append(refused, refusal{value, err})
 			continue
@@ -297,7 +307,14 @@ func (m *Manager) checkSize(value string) error {
 	return nil
 }
 
-func loadError(err error) error { return fmt.Errorf("session can't be loaded: %w", err) }
+// loadError returns the error of a store that can't load a session for a request with that
+// context.
+func loadError(ctx context.Context, err error) error {
+	if ctx.Err() == context.Canceled {
+		err = fmt.Errorf("%w: %w", errCanceled, err)
+	}
+	return fmt.Errorf("session can't be loaded: %w", err)
+}
 
 // save has the store save the session, or delete it, if that is due. A save that
 // nobody asked for and that fails is only logged: the handler has changed nothing.
@@ -306,19 +323,16 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 	defer c.free()
 	err = s.close(how, &c)
 	vary := c.accessed
-	if c.dropped && !how.retried {
+	if c.dropped && how.after == nil {
 		m.log(ctx, r, slog.LevelWarn, "session changes dropped", errFailedResponse)
 	}
 	if c.bad {
-		m.observeSave(ctx, &c, &change, "", err)
+		m.observeSave(ctx, how, &c, &change, "asked", err)
 	}
 	if err == nil && c.what != keepCookie {
 		s.use(how.rules)
-		asked, reason := c.asked(), c.reason()
-		if err = m.checkSite(ctx, r, &c); err == nil {
-			change, err = m.carryOut(ctx, r, s, how, &c)
-		}
-		m.observeSave(ctx, &c, &change, reason, err)
+		asked := c.asked()
+		change, err = m.settle(ctx, r, s, how, &c)
 		if err != nil && !asked {
 			m.log(ctx, r, slog.LevelError, "session not renewed", err)
 			change, err = cookieChange{}, nil
@@ -326,6 +340,18 @@ func (m *Manager) save(ctx context.Context, r *http.Request, s *Session, how *en
 	}
 	change.vary = vary
 	return change, err
+}
+
+// settle does what is to be done at the end of a request, and tells the observer how that
+// went: a store that panics has failed, too.
+func (m *Manager) settle(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (change cookieChange, err error) {
+	reason := c.reason()
+	defer func() { m.observeSave(ctx, how, c, &change, reason, err) }()
+	if err = m.checkSite(ctx, r, c); err != nil {
+		return cookieChange{}, err
+	}
+	err = errStorePanicked
+	return m.carryOut(ctx, r, s, how, c)
 }
 
 var errFailedResponse = errors.New("cookiestore: the response has a status of 500 or more, or the handler has panicked")
@@ -389,7 +415,7 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 		err = m.merge(ctx, turn, s, how, c)
 		switch {
 		case err == nil:
-		case c.what == endSession && errors.Is(err, ErrInterrupted):
+		case c.what == endSession && means(err, ErrInterrupted):
 			return m.ended(s, c), nil
 		default:
 			return cookieChange{}, err
@@ -469,7 +495,7 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 			return cookieChange{}, fmt.Errorf("session can't be saved: %w", err)
 		}
 		if dropped > 0 {
-			m.log(ctx, r, slog.LevelWarn, "flash messages dropped", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
+			m.lost(ctx, r, slog.LevelWarn, "flash messages dropped", "flash", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
 		}
 		switch err := m.revoke(ctx, c.cycled); {
 		case err == nil:

@@ -121,7 +121,7 @@ func merge(was *recordState, ours, theirs *jsonobject.Object) (jsonobject.Object
 		value, _ := merged.Find(r.key)
 		after, err := r.change(value)
 		if err != nil {
-			return merged, err
+			return merged, byValue(err)
 		}
 		restoreKey(&merged, r.key, after, after != "")
 	}

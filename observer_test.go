@@ -108,12 +108,12 @@ func TestWhatAnObserverIsTold(t *testing.T) {
 		{"the store can't load", down, []string{"sessionid=x"}, read, nil, []string{"failed failed"}},
 		{"the store can't load one of several", down, []string{"sessionid=x", "sessionid=y"}, set, nil, []string{"failed failed"}},
 		{"the store can't save", unsaved, nil, set, nil, []string{"failed failed"}},
-		{"the store can't renew", unsaved, []string{"sessionid=x"}, read, []cookiestore.Option{cookiestore.WithSaveEveryRequest()}, []string{"loaded", "failed failed"}},
-		{"the store can't delete", undeleted, []string{"sessionid=x"}, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Flush() }, nil, []string{"loaded", "failed failed", "failed failed"}},
+		{"the store can't renew", unsaved, []string{"sessionid=x"}, read, []cookiestore.Option{cookiestore.WithSaveEveryRequest()}, []string{"loaded", "failed renewal"}},
+		{"the store can't delete", undeleted, []string{"sessionid=x"}, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Flush() }, nil, []string{"loaded", "failed failed"}},
 		{"a session is too large", store, nil, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			s.Set("a", strings.Repeat("é\x01", 3000)+fmt.Sprint(make([]int, 9000)))
 		}, []cookiestore.Option{cookiestore.WithMaxCookieSize(200)}, []string{"failed too large"}},
-		{"a value can't be stored", store, []string{good}, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", math.Inf(1)) }, nil, []string{"loaded", "failed failed"}},
+		{"a value can't be stored", store, []string{good}, func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) { s.Set("a", math.Inf(1)) }, nil, []string{"loaded", "failed value"}},
 		{"a change comes too late", store, []string{good}, func(w http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
 			s.Get("a")
 			fmt.Fprint(w, "hello")
@@ -135,6 +135,7 @@ func TestWhatAnObserverIsTold(t *testing.T) {
 				require.Equal(t, "sessionid", e.Cookie)
 				require.Equal(t, e.Kind == cookiestore.EventRefused || e.Kind == cookiestore.EventFailed, e.Err != nil, "%+v", e)
 				require.Zero(t, e.Conflicts)
+				require.Contains(t, cookiestore.EventReasons(e.Kind), e.Reason)
 			}
 			require.Equal(t, tt.want, o.take())
 		})
@@ -212,8 +213,8 @@ func TestAnObserverIsToldTheTimeInTheStore(t *testing.T) {
 			{Kind: "failed", Reason: "conflict", Took: 201 * time.Second, Conflicts: 100},
 		}},
 		{"refused cookies of one that is loaded", 0, []string{"sessionid=x", "sessionid=y"}, []cookiestore.Event{
-			{Kind: "refused", Reason: "unknown"},
-			{Kind: "refused", Reason: "unknown"},
+			{Kind: "refused", Reason: "unknown", Beside: true},
+			{Kind: "refused", Reason: "unknown", Beside: true},
 			{Kind: "loaded", Took: 3 * time.Second},
 			{Kind: "saved", Reason: "asked", Took: time.Second},
 		}},
@@ -254,7 +255,7 @@ func TestAnObserverIsToldOfManagers(t *testing.T) {
 	s.Set("a", math.NaN())
 	_, err = m.Save(t.Context(), s)
 	require.Error(t, err)
-	require.Equal(t, []string{"failed failed"}, o.take())
+	require.Equal(t, []string{"failed value"}, o.take())
 }
 
 func TestAnObserverGetsTheContextOfTheRequest(t *testing.T) {

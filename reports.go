@@ -16,11 +16,15 @@ func (m *Manager) log(ctx context.Context, r *http.Request, level slog.Level, wh
 	m.logFor(ctx, r, level, what, reasonOf(err), err, more...)
 }
 
-// logFor is log with a reason of one's own.
+// logFor is log with a reason of one's own. That a client has gone is
+// information.
 func (m *Manager) logFor(ctx context.Context, r *http.Request, level slog.Level, what, reason string, err error, more ...slog.Attr) {
 	logger := m.logger
 	if logger == nil {
 		logger = slog.Default()
+	}
+	if reason == "canceled" {
+		level = min(level, slog.LevelInfo)
 	}
 	if !logger.Enabled(ctx, level) {
 		return
@@ -30,6 +34,12 @@ func (m *Manager) logFor(ctx context.Context, r *http.Request, level slog.Level,
 		attrs = append(attrs, slog.String("method", shortened(r.Method)), slog.String("path", shortened(r.URL.Path)))
 	}
 	logger.LogAttrs(ctx, level, what, append(attrs, more...)...)
+}
+
+// lost logs that data is lost though the visitor sees no error, and tells the observer.
+func (m *Manager) lost(ctx context.Context, r *http.Request, level slog.Level, what, reason string, err error, more ...slog.Attr) {
+	m.logFor(ctx, r, level, what, reason, err, more...)
+	m.notify(ctx, Event{Kind: EventFailed, Reason: reason, Err: err})
 }
 
 // maxLogged is how many bytes of what a visitor has sent go into a log.
@@ -49,7 +59,7 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 	if len(refused) > 0 {
 		last := refused[len(refused)-1]
 		level := slog.LevelWarn
-		if c.refused != nil && reasonOf(c.refused) == "expired" {
+		if reasonOf(c.refused) == "expired" {
 			level = slog.LevelInfo // every session expires
 		}
 		level, unsaid := m.reports.level(level, last.value, m.rules.now())
@@ -63,11 +73,9 @@ func (m *Manager) reportCookies(ctx context.Context, r *http.Request, refused []
 		m.log(ctx, r, level, "session cookie refused", last.err, attrs...)
 		return
 	}
-	if twins > 0 {
-		level, _ := m.reports.level(slog.LevelWarn, c.value, m.rules.now())
-		m.log(ctx, r, level, "several session cookies", fmt.Errorf(
-			"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+twins))
-	}
+	level, _ := m.reports.level(slog.LevelWarn, c.value, m.rules.now())
+	m.log(ctx, r, level, "several session cookies", fmt.Errorf(
+		"cookiestore: the newest of %d valid cookies counts: see WithFormerScope", 1+twins))
 }
 
 // reports remembers what was logged about cookies, in bounded memory: the visitor

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 	}
 	require.Equal(t, 1, count(&log, "WARN"))
 	require.Equal(t, 2, count(&log, "DEBUG"))
+	require.NotContains(t, log.String(), "unreported")
 
 	log.Reset()
 	for i := range 100 {
@@ -82,6 +84,15 @@ func TestRefusalsAreLimited(t *testing.T) {
 	require.Equal(t, 2, count(&log, "WARN"))
 	require.Equal(t, 1, strings.Count(log.String(), "unreported=42"), "the next line says how many were not")
 
+	log.Reset()
+	clock.add(time.Minute)
+	for i := range 61 {
+		serveJunk(served, "GET", "/", fmt.Sprint("sessionid=f", i))
+	}
+	clock.add(time.Minute)
+	serveJunk(served, "GET", "/", "sessionid=g")
+	require.Equal(t, 1, strings.Count(log.String(), "unreported=1\n"))
+
 	// Cookies of which one is valid are counted in the same way.
 	log.Reset()
 	clock.add(time.Minute)
@@ -92,6 +103,42 @@ func TestRefusalsAreLimited(t *testing.T) {
 	}
 	require.Equal(t, 1, count(&log, "WARN"))
 	require.Equal(t, 2, count(&log, "DEBUG"))
+}
+
+// The cookies that were logged are remembered in bounded memory: then they are forgotten all
+// at once.
+func TestLoggedCookiesAreForgotten(t *testing.T) {
+	clock := newClock()
+	var log strings.Builder
+	served := reader(t, &log, clock.option())
+	warned := func(cookie int) bool {
+		log.Reset()
+		clock.add(time.Second)
+		serveJunk(served, "GET", "/", fmt.Sprint("sessionid=", cookie))
+		return count(&log, "WARN") == 1
+	}
+	for i := range 1 << 14 {
+		require.True(t, warned(i))
+	}
+	require.False(t, warned(0))
+	require.True(t, warned(1<<14))
+	require.True(t, warned(0))
+}
+
+func TestLinesOfManyRequestsAtOnceAreLimited(t *testing.T) {
+	var log syncBuffer
+	served := cookiestore.Middleware(newStore(t), newClock().option(), cookiestore.WithLogger(infoTo(&log)))(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { cookiestore.FromContext(r.Context()).Get("a") }))
+	var all sync.WaitGroup
+	for client := range 8 {
+		all.Go(func() {
+			for i := range 100 {
+				serveJunk(served, "GET", "/", fmt.Sprint("sessionid=", client, ".", i))
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 60, strings.Count(log.String(), "\n"))
 }
 
 // Expired sessions are news, not warnings; one beside a valid cookie is.

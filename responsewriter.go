@@ -116,7 +116,7 @@ func (x *exchange) begin(status int) error {
 		return nil
 	case status >= http.StatusBadRequest && x.session.toldWhy():
 		x.log(slog.LevelError, "session not saved", err)
-		x.flushAlone(x.inner.Header())
+		x.flushAlone(x.inner.Header(), err)
 		return nil
 	}
 	x.reply(err)
@@ -157,14 +157,17 @@ func (x *exchange) save(status int) error {
 	return err
 }
 
-// flushAlone ends a session that was flushed where what came after the flush can't be
-// saved: the visitor is logged out all the same.
-func (x *exchange) flushAlone(h http.Header) {
+// flushAlone ends a session that was flushed where something can't be saved, for that
+// reason: the visitor is logged out all the same.
+func (x *exchange) flushAlone(h http.Header, why error) {
 	m := x.manager
-	how := ending{rules: &m.rules, came: x.came, failed: true, retried: true, final: true}
+	how := ending{rules: &m.rules, came: x.came, failed: true, final: true, after: why}
 	change, err := m.save(x.parent, x.request, &x.session, &how)
-	if err == nil && change.set { // an error is the store's failure, which is logged already
+	switch {
+	case err == nil && change.set:
 		x.setCookie(h, &change)
+	case err != nil && reasonOf(err) != reasonOf(why): // otherwise it has failed again
+		x.log(slog.LevelError, "session not deleted", err)
 	}
 }
 
@@ -198,8 +201,7 @@ func (x *exchange) finish() {
 	}
 	if x.phase == waiting && x.session.isUsed() && hasWritten(x.inner) {
 		x.phase = begun
-		x.log(slog.LevelError, "response written past the middleware", errors.New(
-			"cookiestore: the session is not saved: let the handler write to the ResponseWriter that it was given"))
+		x.logPast()
 	}
 	x.release()
 	if x.phase == saving && !x.extra().told {
@@ -236,7 +238,7 @@ func (x *exchange) reply(err error) {
 	clear(h)
 	maps.Copy(h, e.before)
 	vary(h)
-	x.flushAlone(h)
+	x.flushAlone(h, err)
 	w := &replyWriter{ResponseWriter: x.inner}
 	defer func() {
 		if !w.begun { // the visitor must not take silence for success

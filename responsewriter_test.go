@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -228,29 +229,29 @@ func TestWritingPastTheMiddleware(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		serve  func(past *frameworkWriter, w http.ResponseWriter, r *http.Request)
-		logged bool
+		logged string // the reason
 	}{
 		{"a change is lost", func(past *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context()).Set("a", 1)
 			fmt.Fprint(past, "page")
-		}, true},
+		}, "late"},
 		{"a session that is read has no Vary", func(past *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context()).Get("a")
 			fmt.Fprint(past, "page")
-		}, true},
+		}, "failed"},
 		{"nor is a session that nobody uses", func(past *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context())
 			fmt.Fprint(past, "page")
-		}, false},
-		{"without a session it doesn't matter", func(past *frameworkWriter, _ http.ResponseWriter, _ *http.Request) { fmt.Fprint(past, "page") }, false},
+		}, ""},
+		{"without a session it doesn't matter", func(past *frameworkWriter, _ http.ResponseWriter, _ *http.Request) { fmt.Fprint(past, "page") }, ""},
 		{"nor if nothing was written", func(_ *frameworkWriter, _ http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context()).Set("a", 1)
-		}, false},
+		}, ""},
 		{"nor if the middleware was first", func(past *frameworkWriter, w http.ResponseWriter, r *http.Request) {
 			cookiestore.FromContext(r.Context()).Set("a", 1)
 			fmt.Fprint(w, "page")
 			fmt.Fprint(past, "page")
-		}, false},
+		}, ""},
 	} {
 		for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
 			"its own":   func(w http.ResponseWriter) http.ResponseWriter { return w },
@@ -259,11 +260,13 @@ func TestWritingPastTheMiddleware(t *testing.T) {
 		} {
 			t.Run(test.name+", "+name, func(t *testing.T) {
 				var log bytes.Buffer
+				var o observed
 				past := &frameworkWriter{ResponseRecorder: httptest.NewRecorder()}
-				cookiestore.Middleware(newStore(t), cookiestore.WithLogger(logTo(&log)))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				cookiestore.Middleware(newStore(t), cookiestore.WithLogger(logTo(&log)), o.option())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					test.serve(past, w, r)
 				})).ServeHTTP(wrap(past), httptest.NewRequest(http.MethodGet, "/", nil))
-				require.Equal(t, test.logged, strings.Contains(log.String(), says), log.String())
+				require.Equal(t, test.logged != "", strings.Contains(log.String(), says+" reason="+test.logged), log.String())
+				require.Equal(t, test.logged == "late", slices.Contains(o.take(), "failed late"))
 				require.LessOrEqual(t, strings.Count(log.String(), "\n"), 1)
 			})
 		}
@@ -441,7 +444,7 @@ func TestLateChangesAreCounted(t *testing.T) {
 		}
 		s.Clear()
 	}
-	const says = `level=ERROR msg="session changed after the response began" cookie=sessionid reason=failed error="cookiestore: ` +
+	const says = `level=ERROR msg="session changed after the response began" cookie=sessionid reason=late error="cookiestore: ` +
 		`a change of session key \"key0\", session key \"key1\", session key \"key2\", session key \"key3\", session key \"key4\" is not saved" ` +
 		`method=GET path=/ changes=21`
 	for name, end := range map[string]func(){"the handler returns": func() {}, "the handler panics": func() { panic(http.ErrAbortHandler) }} {

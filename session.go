@@ -83,7 +83,7 @@ func (s *Session) reject(key string, err error) {
 	if s.bad == nil {
 		s.bad = map[string]error{}
 	}
-	s.bad[key] = err
+	s.bad[key] = byValue(err)
 	s.changed(key)
 }
 

@@ -43,6 +43,7 @@ var packages = map[string]string{
 	"slog":         "log/slog",
 	"sql":          "database/sql",
 	"strings":      "strings",
+	"sync":         "sync",
 	"synctest":     "testing/synctest",
 	"template":     "html/template",
 	"testing":      "testing",

@@ -109,7 +109,7 @@ func TestQueriesAskForWhatIsExported(t *testing.T) {
 			}
 			for _, m := range matcher.FindAllStringSubmatch(s[2], -1) {
 				require.Contains(t, metrics[s[1]], m[1], name)
-				if m[1] == "event" || m[1] == "reason" {
+				if m[1] == "event" || m[1] == "reason" || m[1] == "beside" {
 					for word := range strings.SplitSeq(m[2], "|") {
 						require.Contains(t, words(t), word, name)
 					}
@@ -180,6 +180,9 @@ func visits(t *testing.T, f *fleet.Fleet, minutes, each int) {
 	}
 }
 
+// fired are the alerts of an hour.
+const fired = `max by (alertname, cookie, instance, reason) (max_over_time(ALERTS{alertstate="firing"}[1h]))`
+
 func TestAlerts(t *testing.T) {
 	fleet.NeedPrometheus(t)
 	missing := func(server int) string {
@@ -206,7 +209,10 @@ func TestAlerts(t *testing.T) {
 		}, nil},
 		{"nothing fires for the few cookies of a quiet site", func(t *testing.T, f *fleet.Fleet) {
 			f.Strays = 1
-			visits(t, f, 12, 1)
+			for range 12 {
+				visits(t, f, 1, 0)
+				require.NoError(t, f.Visit(1))
+			}
 		}, nil},
 		{"a server that is deployed with another key", func(t *testing.T, f *fleet.Fleet) {
 			minutes(t, f, 4)
@@ -231,8 +237,56 @@ func TestAlerts(t *testing.T) {
 			require.NoError(t, err)
 			defer f.Close()
 			tt.happen(t, f)
-			fired := `max by (alertname, cookie, instance, reason) (max_over_time(ALERTS{alertstate="firing"}[1h]))`
-			promtool(t, f, "promql_expr_test:\n"+expression(fired, f.Clock(), tt.fire, 1))
+			promtool(t, recorded(t, f), "promql_expr_test:\n"+expression(fired, f.Clock(), tt.fire, 1))
+		})
+	}
+}
+
+// What a small fleet can't show: series of twenty minutes, each of which grows by so much
+// between two scrapes.
+func TestAlertsOnOtherSites(t *testing.T) {
+	fleet.NeedPrometheus(t)
+	const (
+		missing    = `{alertname="SessionKeyMissing", cookie="sessionid", instance="server-1"}`
+		everywhere = `{alertname="SessionKeyMissingEverywhere", cookie="sessionid"}`
+	)
+	lost := func(reason string) string {
+		return fmt.Sprintf(`{alertname="SessionChangesLost", cookie="sessionid", reason="%s"}`, reason)
+	}
+	type growth map[[3]string]float64 // by event, reason and beside
+	for _, tt := range []struct {
+		name    string
+		servers int
+		growth  growth
+		fire    []string
+	}{
+		{"a hundred servers with few visitors each", 100, growth{{"refused", "tampered"}: 0.25, {"loaded"}: 0.1}, []string{everywhere}},
+		{"few refusals on many servers", 100, growth{{"refused", "tampered"}: 0.25, {"loaded"}: 10}, nil},
+		{"fewer than eleven in five minutes", 1, growth{{"refused", "tampered"}: 0.4}, nil},
+		{"encryption without the former format", 1, growth{{"refused", "malformed"}: 500}, []string{missing}},
+		{"a foreign cookie beside each good one", 1, growth{{"refused", "tampered", "true"}: 100, {"loaded"}: 100}, nil},
+		{"a foreign cookie beside each good one hides nothing", 1, growth{
+			{"refused", "tampered", "true"}: 1000, {"refused", "tampered"}: 10, {"loaded"}: 100,
+		}, []string{missing}},
+		{"nor do refusals of package dbsc", 1, growth{
+			{"refused", "unbound"}: 1000, {"refused", "expired"}: 1000, {"refused", "tampered"}: 10, {"loaded"}: 100,
+		}, []string{missing}},
+		{"sessions that end by themselves", 1, growth{{"refused", "expired"}: 100, {"refused", "revoked"}: 100, {"loaded"}: 1}, nil},
+		{"clients that have gone, and renewals that fail", 1, growth{
+			{"failed", "canceled"}: 5, {"failed", "renewal"}: 5, {"failed", "key"}: 5, {"failed", "interrupted"}: 5, {"failed", "cross-site"}: 5,
+		}, nil},
+		{"what is lost", 1, growth{{"failed", "failed"}: 1, {"failed", "flash"}: 1, {"failed", "late"}: 1, {"failed", "value"}: 1},
+			[]string{lost("failed"), lost("flash"), lost("late"), lost("value")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var series strings.Builder
+			for server := range tt.servers {
+				for labels, each := range tt.growth {
+					fmt.Fprintf(&series, "      - series: 'cookiestore_session_events_total{job=\"shop\", instance=\"server-%d\", cookie=\"sessionid\", "+
+						"event=\"%s\", reason=\"%s\", beside=\"%s\"}'\n        values: '0+%gx80'\n", server+1, labels[0], labels[1], labels[2], each)
+				}
+			}
+			promtool(t, series.String(), "promql_expr_test:\n"+expression(fired, fleet.Start.Add(20*time.Minute), tt.fire, 1))
 		})
 	}
 }
@@ -254,10 +308,10 @@ func TestWhatTheAlertsSay(t *testing.T) {
 		fmt.Fprintf(&want, "    - exp_labels: {severity: page, job: shop, cookie: sessionid, instance: %s}\n"+
 			"      exp_annotations: {summary: %q, description: %q}\n", instance, summary, r.Annotations["description"])
 	}
-	promtool(t, f, fmt.Sprintf("alert_rule_test:\n  - eval_time: %s\n    alertname: SessionKeyMissing\n    exp_alerts:\n%s",
+	promtool(t, recorded(t, f), fmt.Sprintf("alert_rule_test:\n  - eval_time: %s\n    alertname: SessionKeyMissing\n    exp_alerts:\n%s",
 		f.Clock().Sub(fleet.Start), &want))
 	waited := `count by (cookie) (max_over_time(ALERTS{alertstate="pending"}[1h]))` // for 2 minutes
-	promtool(t, f, "promql_expr_test:\n"+expression(waited, f.Clock(), []string{`{cookie="sessionid"}`}, 2))
+	promtool(t, recorded(t, f), "promql_expr_test:\n"+expression(waited, f.Clock(), []string{`{cookie="sessionid"}`}, 2))
 }
 
 // expression is a test that those series, and no others, have that value.
@@ -269,14 +323,22 @@ func expression(promQL string, at time.Time, series []string, value int) string 
 	return test
 }
 
-// promtool tries the rules with what was recorded.
-func promtool(t *testing.T, f *fleet.Fleet, test string) {
+// recorded is what a fleet has recorded, as input series.
+func recorded(t *testing.T, f *fleet.Fleet) string {
+	t.Helper()
+	var series bytes.Buffer
+	require.NoError(t, f.WriteTestSeries(&series, "cookiestore_session_events_total"))
+	return series.String()
+}
+
+// promtool tries the rules with input series.
+func promtool(t *testing.T, series, test string) {
 	t.Helper()
 	rules, err := filepath.Abs("alerts.yml")
 	require.NoError(t, err)
 	var file bytes.Buffer
 	fmt.Fprintf(&file, "rule_files: ['%s']\nevaluation_interval: %s\ntests:\n  - interval: %s\n    input_series:\n", rules, fleet.Interval, fleet.Interval)
-	require.NoError(t, f.WriteTestSeries(&file, "cookiestore_session_events_total"))
+	file.WriteString(series)
 	file.WriteString("    " + strings.ReplaceAll(strings.TrimSpace(test), "\n", "\n    ") + "\n")
 	path := filepath.Join(t.TempDir(), "test.yml")
 	require.NoError(t, os.WriteFile(path, file.Bytes(), 0o600))
@@ -337,6 +399,6 @@ func TestTheDashboardShowsWhatHappened(t *testing.T) {
 			require.Positive(t, shown[title][line], "%s: %s", title, line)
 		}
 	}
-	require.Greater(t, shown["Unknown signatures, by server"]["server-1"], 0.05)
+	require.Greater(t, shown["Unknown keys or formats, by server"]["server-1"], 0.05)
 	require.Len(t, ask(dashboard.Annotations.List[0]), 1)
 }

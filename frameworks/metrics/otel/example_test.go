@@ -25,7 +25,7 @@ func ExampleObserver() {
 
 	reader := metric.NewManualReader() // a real site has a PeriodicReader, with an exporter
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
-	observe, err := otel.Observer(provider.Meter("example.com/shop"))
+	observe, err := otel.Observer(provider.Meter("example.com/shop"), "sessionid") // the cookie's name
 	if err != nil {
 		panic(err)
 	}
@@ -45,8 +45,9 @@ func ExampleObserver() {
 	for _, m := range collected.ScopeMetrics[0].Metrics {
 		if sum, ok := m.Data.(metricdata.Sum[int64]); ok {
 			for _, p := range sum.DataPoints {
-				kind, _ := p.Attributes.Value("cookiestore.event")
-				fmt.Println(m.Name, kind.AsString(), p.Value)
+				if kind, _ := p.Attributes.Value("cookiestore.event"); p.Value > 0 {
+					fmt.Println(m.Name, kind.AsString(), p.Value)
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ package otel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -17,8 +18,10 @@ import (
 
 // Observer returns the function for [cookiestore.WithObserver] that counts events with the
 // meter, and adds each to the span of the request if that is recorded. It serves any number
-// of middlewares. No attribute has a value that comes from a visitor.
-func Observer(meter metric.Meter) (func(context.Context, cookiestore.Event), error) {
+// of middlewares, whose cookies have these names: what counts them begins with zero, so that
+// an alert sees the first failure. No attribute has a value that comes from a visitor, nor
+// the text of an error, which may have dictionary keys.
+func Observer(meter metric.Meter, cookies ...string) (func(context.Context, cookiestore.Event), error) {
 	events, err1 := meter.Int64Counter("cookiestore.session.events", metric.WithUnit("{event}"),
 		metric.WithDescription("What happened to sessions, and why."))
 	conflicts, err2 := meter.Int64Counter("cookiestore.session.conflicts", metric.WithUnit("{conflict}"),
@@ -38,14 +41,31 @@ func Observer(meter metric.Meter) (func(context.Context, cookiestore.Event), err
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
-	var known sync.Map // of attributes, by the three words: making them anew takes longer than all else
-	return func(ctx context.Context, e cookiestore.Event) {
-		words := [3]string{e.Cookie, string(e.Kind), e.Reason}
-		found, ok := known.Load(words)
+	var known sync.Map // of attributes, by identity: making them anew takes longer than all else
+	attributesOf := func(e cookiestore.Event) *attributes {
+		id := identity{e.Cookie, e.Reason, e.Kind, e.Beside}
+		found, ok := known.Load(id)
 		if !ok {
-			found, _ = known.LoadOrStore(words, newAttributes(e))
+			found, _ = known.LoadOrStore(id, newAttributes(id))
 		}
-		a := found.(*attributes)
+		return found.(*attributes)
+	}
+	for _, cookie := range cookies {
+		for _, kind := range []cookiestore.EventKind{
+			cookiestore.EventLoaded, cookiestore.EventRefused, cookiestore.EventSaved, cookiestore.EventDeleted, cookiestore.EventFailed,
+		} {
+			for _, reason := range cookiestore.EventReasons(kind) {
+				e := cookiestore.Event{Cookie: cookie, Kind: kind, Reason: reason}
+				events.Add(context.Background(), 0, attributesOf(e).event...)
+				if e.Beside = kind == cookiestore.EventRefused; e.Beside {
+					events.Add(context.Background(), 0, attributesOf(e).event...)
+				}
+			}
+		}
+		conflicts.Add(context.Background(), 0, attributesOf(cookiestore.Event{Cookie: cookie, Kind: cookiestore.EventLoaded}).conflicts...)
+	}
+	return func(ctx context.Context, e cookiestore.Event) {
+		a := attributesOf(e)
 		events.Add(ctx, 1, a.event...)
 		if e.Conflicts > 0 {
 			conflicts.Add(ctx, int64(e.Conflicts), a.conflicts...)
@@ -61,11 +81,33 @@ func Observer(meter metric.Meter) (func(context.Context, cookiestore.Event), err
 		if span := trace.SpanFromContext(ctx); span.IsRecording() {
 			all := slices.Clone(a.all)
 			if e.Err != nil {
-				all = append(all, attribute.String("exception.message", e.Err.Error()))
+				all = append(all, attribute.String("exception.type", typeOf(e.Err)))
 			}
 			span.AddEvent("cookiestore.session."+string(e.Kind), trace.WithAttributes(all...))
 		}
 	}, nil
+}
+
+// typeOf is the type of the error that err wraps in the end: syscall.Errno, say.
+func typeOf(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 {
+			all := several.Unwrap()
+			inner = all[len(all)-1] // the cause comes after what it means
+		}
+		if inner == nil {
+			return fmt.Sprintf("%T", err)
+		}
+		err = inner
+	}
+}
+
+// An identity is all that makes events count as the same.
+type identity struct {
+	cookie, reason string
+	kind           cookiestore.EventKind
+	beside         bool
 }
 
 // attributes are those of an event, and of what is measured by the cookie, or by that and
@@ -76,12 +118,15 @@ type attributes struct {
 	cookie, kind     []metric.RecordOption
 }
 
-func newAttributes(e cookiestore.Event) *attributes {
-	cookie := attribute.String("cookiestore.cookie", e.Cookie)
-	kind := attribute.String("cookiestore.event", string(e.Kind))
-	all := []attribute.KeyValue{cookie, kind, attribute.String("cookiestore.reason", e.Reason)}
-	if e.Kind == cookiestore.EventFailed {
-		all = append(all, attribute.String("error.type", e.Reason))
+func newAttributes(id identity) *attributes {
+	cookie := attribute.String("cookiestore.cookie", id.cookie)
+	kind := attribute.String("cookiestore.event", string(id.kind))
+	all := []attribute.KeyValue{cookie, kind, attribute.String("cookiestore.reason", id.reason)}
+	if id.beside {
+		all = append(all, attribute.Bool("cookiestore.beside", true))
+	}
+	if id.kind == cookiestore.EventFailed {
+		all = append(all, attribute.String("error.type", id.reason))
 	}
 	return &attributes{
 		all:       all,

@@ -2,11 +2,14 @@ package otel
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,12 +44,15 @@ func collect(t *testing.T, reader metric.Reader) map[string]metricdata.Metrics {
 }
 
 func attr(set attribute.Set, name string) string {
-	value, _ := set.Value(attribute.Key(name))
-	return value.AsString()
+	value, ok := set.Value(attribute.Key(name))
+	if !ok {
+		return ""
+	}
+	return value.String()
 }
 
-func identity(set attribute.Set) [3]string {
-	return [3]string{attr(set, "cookiestore.cookie"), attr(set, "cookiestore.event"), attr(set, "cookiestore.reason")}
+func words(set attribute.Set) [4]string {
+	return [4]string{attr(set, "cookiestore.cookie"), attr(set, "cookiestore.event"), attr(set, "cookiestore.reason"), attr(set, "cookiestore.beside")}
 }
 
 func TestWhatOpenTelemetryCollects(t *testing.T) {
@@ -56,9 +62,9 @@ func TestWhatOpenTelemetryCollects(t *testing.T) {
 	want := visit.Run(t, observe, func(h http.Handler) http.Handler { return h })
 	metrics := collect(t, reader)
 
-	counts := map[[3]string]int{}
+	counts := map[[4]string]int{}
 	for _, p := range metrics["cookiestore.session.events"].Data.(metricdata.Sum[int64]).DataPoints {
-		counts[identity(p.Attributes)] = int(p.Value)
+		counts[words(p.Attributes)] = int(p.Value)
 		failure := "" // error.type is only there of what failed
 		if attr(p.Attributes, "cookiestore.event") == "failed" {
 			failure = attr(p.Attributes, "cookiestore.reason")
@@ -70,7 +76,7 @@ func TestWhatOpenTelemetryCollects(t *testing.T) {
 
 	conflicts := metrics["cookiestore.session.conflicts"].Data.(metricdata.Sum[int64]).DataPoints
 	require.Len(t, conflicts, 1)
-	require.Equal(t, [3]string{"record"}, identity(conflicts[0].Attributes))
+	require.Equal(t, [4]string{"record"}, words(conflicts[0].Attributes))
 	require.EqualValues(t, want.Conflicts, conflicts[0].Value)
 
 	for name, total := range map[string]int{
@@ -85,12 +91,12 @@ func TestWhatOpenTelemetryCollects(t *testing.T) {
 	}
 	seconds := metrics["cookiestore.store.duration"]
 	require.Equal(t, "s", seconds.Unit)
-	timed := map[[3]string]bool{}
+	timed := map[[4]string]bool{}
 	for _, p := range seconds.Data.(metricdata.Histogram[float64]).DataPoints {
 		require.Positive(t, p.Sum)
-		timed[identity(p.Attributes)] = true
+		timed[words(p.Attributes)] = true
 	}
-	for _, event := range [][3]string{{"sessionid", "loaded"}, {"sessionid", "saved"}, {"sessionid", "deleted"}, {"record", "failed"}} {
+	for _, event := range [][4]string{{"sessionid", "loaded"}, {"sessionid", "saved"}, {"sessionid", "deleted"}, {"record", "failed"}} {
 		require.True(t, timed[event], event)
 	}
 }
@@ -107,14 +113,15 @@ func TestEventsAreInTheSpanOfTheRequest(t *testing.T) {
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	})
-	counts := map[[3]string]int{}
+	counts := map[[4]string]int{}
 	for _, span := range spans.GetSpans() {
 		for _, e := range span.Events {
 			set := attribute.NewSet(e.Attributes...)
-			counts[identity(set)]++
+			counts[words(set)]++
 			kind := attr(set, "cookiestore.event")
 			require.Equal(t, "cookiestore.session."+kind, e.Name)
-			require.Equal(t, kind == "refused" || kind == "failed", set.HasValue("exception.message"))
+			require.Equal(t, kind == "refused" || kind == "failed", set.HasValue("exception.type"))
+			require.False(t, set.HasValue("exception.message"))
 			for _, a := range e.Attributes {
 				require.NotContains(t, a.Value.String(), "secret value")
 			}
@@ -123,6 +130,47 @@ func TestEventsAreInTheSpanOfTheRequest(t *testing.T) {
 	}
 	require.Equal(t, want.Events, counts)
 }
+
+func TestEveryCounterBeginsWithZero(t *testing.T) {
+	reader := metric.NewManualReader()
+	observe, err := Observer(metric.NewMeterProvider(metric.WithReader(reader)).Meter("sessions"), "sessionid", "cart")
+	require.NoError(t, err)
+	require.Len(t, collect(t, reader)["cookiestore.session.conflicts"].Data.(metricdata.Sum[int64]).DataPoints, 2)
+	counters := func() (all []metricdata.DataPoint[int64]) {
+		return collect(t, reader)["cookiestore.session.events"].Data.(metricdata.Sum[int64]).DataPoints
+	}
+	require.Len(t, counters(), 2*42)
+	for _, kind := range []cookiestore.EventKind{"loaded", "refused", "saved", "deleted", "failed"} {
+		for _, reason := range cookiestore.EventReasons(kind) {
+			observe(t.Context(), cookiestore.Event{Kind: kind, Reason: reason, Cookie: "cart"})
+			if kind == "refused" {
+				observe(t.Context(), cookiestore.Event{Kind: kind, Reason: reason, Cookie: "cart", Beside: true})
+			}
+		}
+	}
+	require.Len(t, counters(), 2*42)
+	for _, p := range counters() {
+		require.Equal(t, attr(p.Attributes, "cookiestore.cookie") == "cart", p.Value == 1, p)
+	}
+}
+
+func TestTheTypeOfAnError(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("a secret"), "*errors.errorString"},
+		{fmt.Errorf("session can't be loaded: %w", errNoNet{}), "otel.errNoNet"},
+		{fmt.Errorf("%w: %w", context.Canceled, errNoNet{}), "otel.errNoNet"},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "syscall.Errno"},
+	} {
+		require.Equal(t, tt.want, typeOf(tt.err))
+	}
+}
+
+type errNoNet struct{}
+
+func (errNoNet) Error() string { return "a secret" }
 
 func TestConflictsOfASaveThatFailed(t *testing.T) {
 	reader := metric.NewManualReader()
@@ -167,7 +215,7 @@ func TestTheLabelsInPrometheusAreTheSame(t *testing.T) {
 	require.NoError(t, err)
 	observe, err := Observer(metric.NewMeterProvider(metric.WithReader(exporter)).Meter("sessions"))
 	require.NoError(t, err)
-	observe(t.Context(), cookiestore.Event{Kind: cookiestore.EventRefused, Reason: "tampered", Cookie: "sessionid"})
+	observe(t.Context(), cookiestore.Event{Kind: cookiestore.EventRefused, Reason: "tampered", Cookie: "sessionid", Beside: true})
 	site := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	defer site.Close()
 	config, err := os.ReadFile("prometheus.yml")
@@ -177,7 +225,7 @@ func TestTheLabelsInPrometheusAreTheSame(t *testing.T) {
 	require.NoError(t, err)
 	defer p.Close()
 	require.Eventually(t, func() bool {
-		lines, err := p.Query(t.Context(), `cookiestore_session_events_total{cookie="sessionid", event="refused", reason="tampered"}`,
+		lines, err := p.Query(t.Context(), `cookiestore_session_events_total{cookie="sessionid", event="refused", reason="tampered", beside="true"}`,
 			time.Now().Add(-fleet.Interval), time.Now())
 		return err == nil && len(lines) == 1
 	}, time.Minute, 50*time.Millisecond)

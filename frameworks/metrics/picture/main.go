@@ -99,13 +99,13 @@ func run(ctx context.Context, path string) error {
 		return err
 	}
 	for _, line := range restarts {
-		// resets() looks a minute back: the first of several points in a row is the restart.
-		var last time.Time
+		// resets() counts those of five minutes: a restart is where there is one more.
+		var last fleet.Point
 		for _, point := range line.Points {
-			if point.At.Sub(last) > fleet.Interval {
+			if point.Value > last.Value || point.At.Sub(last.At) > fleet.Interval {
 				d.marks = append(d.marks, point.At)
 			}
-			last = point.At
+			last = point
 		}
 	}
 	for _, panel := range dashboard.Panels {

@@ -54,6 +54,6 @@ func ExampleObserver() {
 		}
 	}
 	// Output:
-	// cookiestore_session_events_total{cookie="sessionid",event="refused",reason="tampered"} 1
-	// cookiestore_session_events_total{cookie="sessionid",event="saved",reason="asked"} 1
+	// cookiestore_session_events_total{beside="",cookie="sessionid",event="refused",reason="tampered"} 1
+	// cookiestore_session_events_total{beside="",cookie="sessionid",event="saved",reason="asked"} 1
 }

@@ -10,25 +10,17 @@ import (
 	"example.com/cookiestore"
 )
 
-// reasons are the series that are there from the start: PromQL's increase() doesn't see the
-// first event of a series that begins with it.
-var reasons = map[cookiestore.EventKind][]string{
-	cookiestore.EventLoaded:  {""},
-	cookiestore.EventRefused: {"tampered", "malformed", "expired", "revoked", "unknown", "future", "too large"},
-	cookiestore.EventSaved:   {"asked", "renewal", "key"},
-	cookiestore.EventDeleted: {""},
-	cookiestore.EventFailed:  {"failed", "late", "too large", "interrupted", "conflict", "cross-site"},
-}
-
 // Observer returns the function for [cookiestore.WithObserver] that counts events in reg.
-// It serves any number of middlewares, whose cookies have these names. No label has a value
-// that comes from a visitor. It panics if reg has such metrics already.
+// It serves any number of middlewares, whose cookies have these names: their series are there
+// from the start, since PromQL's increase() doesn't see the first event of a series that
+// begins with it. No label has a value that comes from a visitor. It panics if reg has such
+// metrics already.
 func Observer(reg prometheus.Registerer, cookies ...string) func(context.Context, cookiestore.Event) {
 	metrics := promauto.With(reg)
 	events := metrics.NewCounterVec(prometheus.CounterOpts{
 		Name: "cookiestore_session_events_total",
 		Help: "What happened to sessions, and why.",
-	}, []string{"cookie", "event", "reason"})
+	}, []string{"cookie", "event", "reason", "beside"})
 	conflicts := metrics.NewCounterVec(prometheus.CounterOpts{
 		Name: "cookiestore_session_conflicts_total",
 		Help: "How often a session had been changed meanwhile, and was merged.",
@@ -55,14 +47,23 @@ func Observer(reg prometheus.Registerer, cookies ...string) func(context.Context
 	}, []string{"cookie", "event"})
 	for _, cookie := range cookies {
 		conflicts.WithLabelValues(cookie)
-		for kind, words := range reasons {
-			for _, reason := range words {
-				events.WithLabelValues(cookie, string(kind), reason)
+		for _, kind := range []cookiestore.EventKind{
+			cookiestore.EventLoaded, cookiestore.EventRefused, cookiestore.EventSaved, cookiestore.EventDeleted, cookiestore.EventFailed,
+		} {
+			for _, reason := range cookiestore.EventReasons(kind) {
+				events.WithLabelValues(cookie, string(kind), reason, "")
+				if kind == cookiestore.EventRefused {
+					events.WithLabelValues(cookie, string(kind), reason, "true")
+				}
 			}
 		}
 	}
 	return func(_ context.Context, e cookiestore.Event) {
-		events.WithLabelValues(e.Cookie, string(e.Kind), e.Reason).Inc()
+		beside := "" // as if the label weren't there
+		if e.Beside {
+			beside = "true"
+		}
+		events.WithLabelValues(e.Cookie, string(e.Kind), e.Reason, beside).Inc()
 		if e.Conflicts > 0 {
 			conflicts.WithLabelValues(e.Cookie).Add(float64(e.Conflicts))
 		}

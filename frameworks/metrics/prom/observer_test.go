@@ -44,12 +44,12 @@ func labels(m *dto.Metric) map[string]string {
 }
 
 // counted are the counters of a family that aren't zero.
-func counted(family *dto.MetricFamily) map[[3]string]int {
-	counts := map[[3]string]int{}
+func counted(family *dto.MetricFamily) map[[4]string]int {
+	counts := map[[4]string]int{}
 	for _, m := range family.GetMetric() {
 		if v := m.GetCounter().GetValue(); v > 0 {
 			l := labels(m)
-			counts[[3]string{l["cookie"], l["event"], l["reason"]}] = int(v)
+			counts[[4]string{l["cookie"], l["event"], l["reason"], l["beside"]}] = int(v)
 		}
 	}
 	return counts
@@ -71,7 +71,7 @@ func TestWhatPrometheusScrapes(t *testing.T) {
 	want := visit.Run(t, Observer(reg, "sessionid"), func(h http.Handler) http.Handler { return h })
 	families := scrape(t, reg)
 	require.Equal(t, want.Events, counted(families["cookiestore_session_events_total"]))
-	require.Equal(t, map[[3]string]int{{"record"}: want.Conflicts}, counted(families["cookiestore_session_conflicts_total"]))
+	require.Equal(t, map[[4]string]int{{"record"}: want.Conflicts}, counted(families["cookiestore_session_conflicts_total"]))
 	for name, total := range map[string]int{
 		"cookiestore_cookie_size_bytes": want.CookieBytes, "cookiestore_cookie_chunks": want.Chunks, "cookiestore_json_size_bytes": want.JSONBytes,
 	} {
@@ -102,10 +102,11 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	observe := Observer(reg, "sessionid", "cart")
 	series := testutil.CollectAndCount(reg, "cookiestore_session_events_total")
-	require.Equal(t, 2*18, series)
-	for kind, words := range reasons {
-		for _, reason := range words {
+	require.Equal(t, 2*42, series)
+	for _, kind := range []cookiestore.EventKind{"loaded", "refused", "saved", "deleted", "failed"} {
+		for _, reason := range cookiestore.EventReasons(kind) {
 			observe(t.Context(), cookiestore.Event{Kind: kind, Reason: reason, Cookie: "cart"})
+			observe(t.Context(), cookiestore.Event{Kind: kind, Reason: reason, Cookie: "cart", Beside: kind == "refused"})
 		}
 	}
 	require.Equal(t, series, testutil.CollectAndCount(reg, "cookiestore_session_events_total"))

@@ -24,7 +24,7 @@ import (
 
 // Want is what an observer must have counted.
 type Want struct {
-	Events    map[[3]string]int // by cookie, kind and reason
+	Events    map[[4]string]int // by cookie, kind, reason and beside
 	Conflicts int               // all of the cookie "record"
 
 	// Of the saved sessions in the cookie "sessionid", and how many they are.
@@ -127,11 +127,15 @@ func (s *site) get(t *testing.T, path, cookie string) []string {
 // observe must have been told.
 func Run(t *testing.T, observe func(context.Context, cookiestore.Event), wrap func(http.Handler) http.Handler) Want {
 	s := open(t, observe, wrap)
-	want := Want{Events: map[[3]string]int{}}
+	want := Want{Events: map[[4]string]int{}}
 	expect := func(cookie string, events ...string) {
 		for _, e := range events {
+			beside := ""
+			if found, ok := strings.CutSuffix(e, " beside"); ok {
+				e, beside = found, "true"
+			}
 			kind, reason, _ := strings.Cut(e, " ")
-			want.Events[[3]string{cookie, kind, reason}]++
+			want.Events[[4]string{cookie, kind, reason, beside}]++
 		}
 	}
 	saved := func(fields []string, jsonBytes int) {
@@ -181,7 +185,7 @@ func Run(t *testing.T, observe func(context.Context, cookiestore.Event), wrap fu
 	s.get(t, "/cookie/read", "sessionid="+foreign.Value)
 	expect("sessionid", "refused tampered")
 	s.get(t, "/cookie/read", "sessionid=<script>; sessionid="+strings.Repeat("y", 20000)+"; "+good)
-	expect("sessionid", "refused malformed", "refused too large", "loaded")
+	expect("sessionid", "refused malformed beside", "refused too large beside", "loaded")
 	s.get(t, "/cookie/late", good)
 	expect("sessionid", "loaded", "failed late")
 	s.get(t, "/cookie/larger", "")
