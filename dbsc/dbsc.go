@@ -33,7 +33,7 @@
 //	             session notes an offer
 //	register     the browser sends its public key and the challenge, signed, and gets the
 //	             bound cookie; the offer is withdrawn, and the session notes the binding
-//	             with the next request that has that cookie
+//	             with a later request that has that cookie
 //	refresh      when the bound cookie is about to end, the browser asks for a challenge,
 //	             signs it, and gets another
 //

@@ -11,7 +11,7 @@ import (
 
 // Counters know every reason before the first event.
 func TestTheReasonsAreThoseOfEvents(t *testing.T) {
-	for _, err := range []error{errUnbound, errWithdrawn, errStale, errReplayed, &unavailable{}, errors.New("another")} {
+	for _, err := range []error{errUnbound, errWithdrawn, errStale, errReplayed, &unavailable{}, &forged{errors.New("another key")}, errors.New("another")} {
 		require.Contains(t, cookiestore.EventReasons(cookiestore.EventRefused), reasonOf(err))
 	}
 }

@@ -273,8 +273,8 @@ func TestBindingPage(t *testing.T) {
 		}
 	})
 	t.Run("says so where the bound cookie is missing, in the first minute", func(t *testing.T) {
-		ada := signIn(t, cookies.Visit(t, "-dbsc")).register()
-		ada.Get("/account") // with it, and the session notes that it is bound
+		ada := signIn(t, cookies.Visit(t, "-dbsc", "-revoke", "off")).register()
+		ada.Get("/account") // with it: the session notes that it is bound
 		other := ada.Other()
 		other.SetCookie(ada.Cookie())
 		page := other.Get("/dbsc")
