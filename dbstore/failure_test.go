@@ -67,7 +67,7 @@ func newPostgres(t *testing.T) server {
 		run(t, notAsRoot(append([]string{filepath.Join(bin, name)}, args...)...)...)
 	}
 	data := filepath.Join(dir, "data")
-	as("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")
+	as("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync")
 	control := func(args ...string) func(*testing.T) {
 		return func(t *testing.T) { as("pg_ctl", append([]string{"-D", data, "-w"}, args...)...) }
 	}
