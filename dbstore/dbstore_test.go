@@ -30,7 +30,7 @@ func TestBehaviour(t *testing.T) {
 		db := d.open(t)
 		sessiontest.TestStore(t, func(t testing.TB, clock func() time.Time) cookiestore.Store {
 			return newStore(t, db, WithClock(clock))
-		})
+		}, cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(), "user"))
 	})
 }
 

@@ -50,6 +50,9 @@ func TestEveryPlaceForASession(t *testing.T) {
 		{"some encrypted and some spilled", encrypted, true, []cookiestore.Option{limit(forChunks)}, aRecord},
 		{"in several cookies, and spilled if those are too small", signed, true, []cookiestore.Option{limit(forFew), chunks(2)}, oneCookie},
 		{"encrypted in several cookies, and spilled if those are too small", encrypted, true, []cookiestore.Option{limit(forFew), chunks(3)}, severalCookies},
+		{"signed, with revocations", signed, false, revoking(), oneCookie},
+		{"encrypted in several cookies, with revocations", encrypted, false, append(revoking(), limit(forChunks), chunks(8)), severalCookies},
+		{"some spilled, with revocations", signed, true, append(revoking(), limit(forFew+100)), oneCookie},
 		{"encrypted, spilled, and with another format to read", moved, true, []cookiestore.Option{limit(forFew), chunks(2)}, severalCookies},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -64,6 +67,10 @@ func TestEveryPlaceForASession(t *testing.T) {
 			sessiontest.TestStore(t, newStore, test.options...)
 		})
 	}
+}
+
+func revoking() []cookiestore.Option {
+	return []cookiestore.Option{cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(), "user")}
 }
 
 const (
