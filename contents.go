@@ -32,13 +32,14 @@ type contents struct {
 	skipRenew bool
 	told      bool // the handler knows of an error
 
-	changes    int32             // how often it was modified
-	flushes    int32             // how often it was flushed
-	keptFlush  int32             // the flushes before what the store has kept
-	sinceFlush int32             // how often it was modified since
-	notes      map[string]string // what SetOptional has replaced, under these keys; "" for nothing
-	bad        map[string]error  // why the values of these keys couldn't be set
-	lateKeys   []string          // changed since it was closed; not reported yet
+	changes     int32             // how often it was modified
+	flushes     int32             // how often it was flushed
+	keptFlush   int32             // the flushes before what the store has kept
+	sinceFlush  int32             // how often it was modified since
+	lostFlashes int32             // messages that had to go for others, and are not logged yet
+	notes       map[string]string // what SetOptional has replaced, under these keys; "" for nothing
+	bad         map[string]error  // why the values of these keys couldn't be set
+	lateKeys    []string          // changed since it was closed; not reported yet
 }
 
 // otherCookies are the visitor's beside the one that the session came from.

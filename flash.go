@@ -25,7 +25,11 @@ func (s *Session) AddFlash(message any) {
 	add := func(list string) (string, error) { return appendFlash(list, text) }
 	if err == nil {
 		var list string
-		if list, err = add(s.find(FlashKey)); err == nil {
+		before := s.find(FlashKey)
+		if list, err = add(before); err == nil {
+			if waiting, _ := jsonobject.Elements(before); len(waiting) >= maxFlashes {
+				s.lostFlashes += int32(len(waiting)) - maxFlashes + 1
+			}
 			s.put(FlashKey, list, nil)
 			s.replayable(FlashKey, add)
 			return
@@ -85,6 +89,15 @@ func joinFlashes(messages []string) string {
 		return ""
 	}
 	return "[" + strings.Join(messages, ",") + "]"
+}
+
+// takeLostFlashes returns how many messages were dropped since it was last asked.
+func (s *lifecycle) takeLostFlashes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := s.lostFlashes
+	s.lostFlashes = 0
+	return int(lost)
 }
 
 // dropFlash removes the oldest message that waits, or all that exceed the number that

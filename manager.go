@@ -494,7 +494,7 @@ func (m *Manager) keep(ctx context.Context, r *http.Request, s *Session, how *en
 		if err != nil {
 			return cookieChange{}, fmt.Errorf("session can't be saved: %w", err)
 		}
-		if dropped > 0 {
+		if dropped += s.takeLostFlashes(); dropped > 0 {
 			m.lost(ctx, r, slog.LevelWarn, "flash messages dropped", "flash", fmt.Errorf("cookiestore: the session has no room for the oldest %d", dropped))
 		}
 		switch err := m.revoke(ctx, c.cycled); {

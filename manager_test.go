@@ -949,6 +949,30 @@ func TestFlashMessagesGiveWay(t *testing.T) {
 	})
 }
 
+// At most a hundred wait, and it is said how many had to go.
+func TestFlashMessagesBeyondAHundred(t *testing.T) {
+	for kind, store := range bothKinds(t) {
+		t.Run(kind, func(t *testing.T) {
+			var o observed
+			v := newVisitor(t, store, o.option())
+			add := func(n int) sessionHandler {
+				return func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+					for i := range n {
+						s.AddFlash(i)
+					}
+				}
+			}
+			v.get(add(100))
+			require.NotContains(t, v.log.String(), "dropped")
+			v.get(add(3))
+			v.get(add(2))
+			require.Contains(t, v.log.String(), "the session has no room for the oldest 3\"")
+			require.Contains(t, v.log.String(), "the session has no room for the oldest 2\"")
+			require.Equal(t, []string{"saved asked", "loaded", "failed flash", "saved asked", "loaded", "failed flash", "saved asked"}, o.take())
+		})
+	}
+}
+
 // What another request has deleted is not there to be emptied; the cookie goes.
 func TestEmptiedAndDeletedMeanwhile(t *testing.T) {
 	m := must(cookiestore.NewManager(&busyRecord{loads: []string{`{"a":1}`, ``}, conflicts: 1}, quiet))
