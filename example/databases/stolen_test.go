@@ -26,7 +26,7 @@ type request struct {
 func thiefRequests() []request {
 	op := func(pairs ...string) request { return request{"/session", sitetest.Fields(pairs...)} }
 	var all []request
-	for _, path := range []string{"/", "/login", "/account", "/everywhere", "/dbsc", "/encryption", "/large", "/car", "/flash", "/set-session",
+	for _, path := range []string{"/", "/login", "/account", "/everywhere", "/dbsc", "/encryption", "/large", "/car", "/flash", "/set-session?name=Eve",
 		"/get-session", "/api", "/forge", "/forge/sent", "/rotate", "/stores", "/inspect", "/sessfun", "/session.json"} {
 		all = append(all, request{path: path})
 	}
@@ -35,8 +35,8 @@ func thiefRequests() []request {
 		op("op", "cycle"), op("op", "testcookie"), op("op", "expiry", "value", "31536000"), op("op", "expiry", "value", "0"),
 		request{"/logout", sitetest.Fields()},
 		request{"/logout-everywhere", sitetest.Fields()},
-		request{"/large", sitetest.Fields("bytes", "500")},
-		request{"/car", sitetest.Fields("model", "Beetle")},
+		request{"/large", sitetest.Fields("size", "500")},
+		request{"/car", sitetest.Fields("op", "set", "model", "Beetle")},
 		request{"/flash", sitetest.Fields("message", "please let me in")},
 		request{"/forge/restore", sitetest.Fields()},
 		request{"/not-there", nil},
@@ -110,7 +110,7 @@ func TestAStolenCookieIsNeverAcceptedAgain(t *testing.T) {
 					method = http.MethodPost
 				}
 				status, _, _ := thief.Do(thief.Request(method, request.path, request.form))
-				assert.Less(t, status, http.StatusInternalServerError, "%s %v", request.path, request.form)
+				assert.Contains(t, []int{200, 303, 401, 404}, status, "%s %v", request.path, request.form)
 				assert.Equal(t, http.StatusUnauthorized, thief.Status("/account"), "%s %v", request.path, request.form)
 				assert.NotContains(t, thief.Data(), "Ada", "what the thief has won is a new session")
 				thief.SetCookie(cookie)
