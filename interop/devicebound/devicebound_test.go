@@ -72,6 +72,7 @@ type site struct {
 	registered, challenged, refreshed, ended atomic.Int32 // answers to the browser
 	fails                                    atomic.Bool  // the refresh does
 	lastProof, lastID                        atomic.Value // of a refresh
+	reason                                   atomic.Value // of the last refusal
 }
 
 func newSite(t *testing.T) *site {
@@ -80,6 +81,11 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, err)
 	s.sessions, err = cookiestore.NewManager(store,
 		cookiestore.WithClock(s.now), cookiestore.WithLogger(slog.New(slog.DiscardHandler)),
+		cookiestore.WithObserver(func(_ context.Context, e cookiestore.Event) {
+			if e.Kind == cookiestore.EventRefused {
+				s.reason.Store(e.Reason)
+			}
+		}),
 		cookiestore.WithRevocations(cookiestore.NewMemoryRevocations(cookiestore.WithMemoryClock(s.now)), "user"))
 	require.NoError(t, err)
 	s.binder, err = dbsc.New(s.sessions, oldKey, dbsc.WithExcluded("/login", "/logout"))
@@ -455,14 +461,16 @@ func TestInChromium(t *testing.T) {
 
 		require.Equal(t, "ann", b.get("/account"))
 		id, proof := "Sec-Secure-Session-Id: "+s.lastID.Load().(string), s.lastProof.Load().(string)
+		require.Equal(t, "403", s.curl("POST", "/dbsc/refresh", jar, id, "Secure-Session-Response: "+proof))
+		require.Equal(t, "replayed challenge", s.reason.Load(), "it was good a moment ago")
 		other.end()
 		require.Equal(t, "ann", other.get("/account"))
 		another := s.lastProof.Load().(string)
 		for what, forged := range map[string]string{
-			"without a proof":            "",
-			"with a proof that was used": proof,
-			"with another session's":     another,
-			"with a key of one's own":    forge(t),
+			"without a proof":          "",
+			"with a proof that is old": proof,
+			"with another session's":   another,
+			"with a key of one's own":  forge(t),
 		} {
 			header := []string{id}
 			if forged != "" {
