@@ -218,6 +218,8 @@ func formHint(value string) string {
 	switch {
 	case databaseKey.MatchString(value):
 		return "this looks like a session ID of database-backed sessions: what the session holds is in the database, in the session_data of the row with this session_key in django_session"
+	case strings.HasPrefix(value, "~") && databaseKey.MatchString(value[1:]):
+		return "this looks like a session that Spill keeps in a record, since it was too large for the cookie: it is in the row whose session_key is the rest of the value"
 	case isSecureCookie(value):
 		return "this looks like a cookie of gorilla/sessions: a site reads it with gorilla.NewLoader and the keys of before, and inspect with GORILLA_HASH_KEY and GORILLA_BLOCK_KEY"
 	case token.MatchString(value):

@@ -95,6 +95,7 @@ func TestInspectSaysWhatIsLikelyWrong(t *testing.T) {
 		{"a payload that begins too late", own, value[3:], nil, "the payload can't be read: its beginning is missing"},
 		{"standard base64", own, "eyJhIjoi/+8ifQ" + value[len(payload):], nil, "there is a + or / in it"},
 		{"a session ID of a database", own, strings.Repeat("a1b2c3d4", 4), nil, "this looks like a session ID of database-backed sessions"},
+		{"a session that Spill keeps in a record", own, "~" + strings.Repeat("a1b2c3d4", 4), nil, "this looks like a session that Spill keeps in a record"},
 		{"31 letters", own, strings.Repeat("a", 31), nil, ""},
 		{"33 letters", own, strings.Repeat("a", 33), nil, ""},
 		{"a gorilla cookie", own, gorilla, nil, "this looks like a cookie of gorilla/sessions"},
