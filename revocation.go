@@ -79,8 +79,9 @@ func (m *Manager) revoke(ctx context.Context, ids []identity) error {
 
 // RevokeUser ends all sessions of the user that have begun until now, on every device, as
 // [WithRevocations] tells users apart. That includes the session of this request; a login
-// that follows begins one that lasts. The error is that of the [Revocations], or says that
-// there are none.
+// that follows begins one that lasts. The entry, one for each user, is kept for good, or for as
+// long as [WithLifetime] lets sessions last. The error is that of the [Revocations], or says
+// that there are none.
 func (m *Manager) RevokeUser(ctx context.Context, user string) error {
 	if m.rules.revocations == nil {
 		return usage("RevokeUser needs WithRevocations")

@@ -1,4 +1,4 @@
-// Command clearsessions removes the sessions that are over from a table of
+// Command clearsessions removes the sessions that have expired from a table of
 // package dbstore or of Django, as Django's clearsessions does.
 //
 //	clearsessions -store sqlite|postgres|mysql -dsn NAME [-table django_session] [-every 1h] [-timeout 30s]
@@ -96,7 +96,7 @@ type command struct {
 }
 
 const usage = `usage: clearsessions -store sqlite|postgres|mysql -dsn NAME [flags]
-Removes the sessions that are over from a table of sessions, as Django's
+Removes the sessions that have expired from a table of sessions, as Django's
 clearsessions does, and says nothing when all is well.
 Exit status: 0 removed, 1 failed, 2 misuse.
 

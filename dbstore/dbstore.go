@@ -192,7 +192,7 @@ func WithClearProgress(report func(removed int64)) Option {
 
 // New returns a store on the table django_session. The key is Django's SECRET_KEY,
 // of any length but zero; without a Django, use 32 random bytes or more. It signs
-// the rows, so that who can write to the table but doesn't have the key can't make
+// the rows, so that somebody who can write to the table but doesn't have the key can't make
 // sessions.
 //
 // New doesn't connect: a program can start before its database does.
