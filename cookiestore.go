@@ -213,13 +213,17 @@ type StoreOption func(*storeOptions)
 type storeOptions struct {
 	fallbacks    [][]byte
 	django       bool
-	encrypt      bool
+	encrypt      newStoreFunc // nil to sign
 	legacy       []Loader
 	codecs       []Codec // older ones
 	compressOver int
 	compressSet  bool // compressOver is not the default
 	maxInflated  int
 }
+
+// A newStoreFunc makes the store in place of New. That an option brings it keeps it out of
+// programs that don't use that option.
+type newStoreFunc func(key []byte, o *storeOptions) (*CookieStore, error)
 
 // A keySetter is a codec whose keys the store can replace.
 type keySetter interface {
@@ -271,7 +275,7 @@ func WithDjango() StoreOption {
 // expired. The way back is the same. Default: sessions are signed, and the visitor can
 // read them.
 func WithEncryption() StoreOption {
-	return func(o *storeOptions) { o.encrypt = true }
+	return func(o *storeOptions) { o.encrypt = newEncrypted }
 }
 
 // WithLegacy reads the cookies that the store's own format doesn't cover, and writes
@@ -313,8 +317,8 @@ func New(key []byte, options ...StoreOption) (*CookieStore, error) {
 	if o.codecs != nil {
 		return nil, usage("WithFallbackCodecs is for NewWithCodec: New has WithFallbackKeys, and WithLegacy for other formats")
 	}
-	if o.encrypt {
-		return newEncrypted(key, o)
+	if o.encrypt != nil {
+		return o.encrypt(key, o)
 	}
 	var signer *Signer
 	if o.django {
@@ -362,7 +366,7 @@ func NewWithCodec(c Codec, options ...StoreOption) (*CookieStore, error) {
 		return nil, err
 	case isNil(c):
 		return nil, usage("NewWithCodec: the codec is nil")
-	case o.django || o.encrypt || o.fallbacks != nil:
+	case o.django || o.encrypt != nil || o.fallbacks != nil:
 		return nil, usage("WithDjango, WithEncryption and WithFallbackKeys are for New: another codec has its own format and keys")
 	}
 	var older []Loader
