@@ -51,11 +51,11 @@ func runRevoke(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	down, err := endingsDown(ctx, n, bounds[len(bounds)-1], *all)
+	down, notKilled, err := endingsDown(ctx, n, bounds[len(bounds)-1], *all)
 	if err != nil {
 		return err
 	}
-	r := revokeReport(n, up, down, about, left)
+	r := revokeReport(n, up, down, about, append(left, notKilled...))
 	fmt.Print(r.String())
 	return r.savePart(*dir, "revocation.md", "revoke")
 }
@@ -173,25 +173,35 @@ func downModes(bound time.Duration) []downMode {
 }
 
 // endingsDown measures each mode with servers that are killed and started again.
-func endingsDown(ctx context.Context, n throng, bound time.Duration, all bool) (rows []outage, err error) {
+func endingsDown(ctx context.Context, n throng, bound time.Duration, all bool) (rows []outage, left []string, err error) {
 	for _, own := range ownServers {
 		server, err := own.start(ctx)
 		if errors.Is(err, exec.ErrNotFound) && !all {
+			left = append(left, own.name+" to kill")
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		defer server.end()
-		for _, mode := range downModes(bound) {
-			fmt.Fprintf(os.Stderr, "%s is killed, %s\n", own.name, mode.name)
-			row, err := measureOutage(ctx, wallWatch, bound, server, mode, n)
-			if err != nil {
-				return nil, fmt.Errorf("with %s killed, %s: %w", own.name, mode.name, err)
-			}
-			row.backend = own.name
-			rows = append(rows, row)
+		got, err := outagesOf(ctx, own.name, server, n, bound)
+		server.end()
+		if err != nil {
+			return nil, nil, err
 		}
+		rows = append(rows, got...)
+	}
+	return rows, left, nil
+}
+
+func outagesOf(ctx context.Context, name string, server *ownServer, n throng, bound time.Duration) (rows []outage, err error) {
+	for _, mode := range downModes(bound) {
+		fmt.Fprintf(os.Stderr, "%s is killed, %s\n", name, mode.name)
+		row, err := measureOutage(ctx, wallWatch, bound, server, mode, n)
+		if err != nil {
+			return nil, fmt.Errorf("with %s killed, %s: %w", name, mode.name, err)
+		}
+		row.backend = name
+		rows = append(rows, row)
 	}
 	return rows, nil
 }
@@ -203,7 +213,7 @@ func revokeReport(n throng, up []endingsRow, down []outage, about, left []string
 		"answer to that the last request began which an instance still accepted. The jars take turns, so a session may have worked for up to a turn longer than is shown, but the command fails if a request is accepted that began after the bound. All requests of the other users were accepted. %s.",
 		n.users, n.jars, revokeRounds, strings.Join(about, "; "))
 	if len(left) > 0 {
-		r.para("Left out, since they did not answer: %s.", strings.Join(left, ", "))
+		r.para("Left out, since they did not answer or are not installed: %s.", strings.Join(left, ", "))
 	}
 	var rows [][]string
 	for _, row := range up {
@@ -213,7 +223,7 @@ func revokeReport(n throng, up []endingsRow, down []outage, about, left []string
 
 	down0 := down[0]
 	r.para("Then servers of the command's own, with default settings but for those of Redis above, are killed and started again under the same load, with a bound of %v: "+
-		"MariaDB and Redis with SIGKILL, PostgreSQL with SIGQUIT, its way to stop as in a crash. A quarter of the users signs out everywhere "+
+		"MariaDB and Redis with SIGKILL, PostgreSQL with SIGQUIT, after which it recovers as from a crash. A quarter of the users signs out everywhere "+
 		"long before, another just before the kill. A third one can't while the backend is down, and is told so, and does after the restart. "+
 		"All is as before when no request fails any more, and no session of the first two is accepted. "+
 		"What an instance had refused once it refused ever after, and nobody else lost a session.", down0.bound)
