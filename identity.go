@@ -66,19 +66,22 @@ func (i *identity) appendJSON(dst []byte) []byte {
 	return append(dst, '"')
 }
 
-// parseIdentity reads what stands under identityKey.
-func parseIdentity(value string) (*identity, bool) {
+// parseIdentity reads what stands under identityKey. It returns nil if that is malformed.
+func parseIdentity(value string) *identity {
 	text, err := jsonobject.Decode[string](value)
 	id, times, ok := strings.Cut(text, ".")
 	began, latest, ok2 := strings.Cut(times, ".")
 	if err != nil || !ok || !ok2 {
-		return nil, false
+		return nil
 	}
 	i := &identity{id: id}
 	var errBegan, errLatest error
 	i.began, errBegan = strconv.ParseInt(began, 36, 64)
 	i.latest, errLatest = strconv.ParseInt(latest, 36, 64)
-	return i, id != "" && errBegan == nil && errLatest == nil
+	if id == "" || errBegan != nil || errLatest != nil {
+		return nil
+	}
+	return i
 }
 
 // idOf returns the ID of a session from before there were any: all copies of its cookie
@@ -91,15 +94,15 @@ func idOf(value string) string {
 // takeIdentity takes the identity out of the dictionary. A session from before there
 // were any has no ID in it, and began when it was last saved.
 func (c *contents) takeIdentity() {
-	c.identity = &identity{began: c.saved.UnixMicro()}
-	value, ok := c.object.Find(identityKey)
-	if !ok {
-		return
+	var found *identity
+	if value, ok := c.object.Find(identityKey); ok {
+		found = parseIdentity(value)
+		c.object.Delete(identityKey)
 	}
-	if found, ok := parseIdentity(value); ok {
-		c.identity = found
+	if found == nil {
+		found = &identity{began: c.saved.UnixMicro()}
 	}
-	c.object.Delete(identityKey)
+	c.identity = found
 }
 
 // identify gives the session an identity, if it has none, and an ID, before it is saved

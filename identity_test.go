@@ -1,6 +1,7 @@
 package cookiestore_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,8 +41,8 @@ func (c *countingRevocations) Revoked(ctx context.Context, s cookiestore.Identit
 }
 
 func (c *countingRevocations) Revoke(ctx context.Context, id string, until time.Time) error {
-	if c.down != nil {
-		return c.down
+	if err := cmp.Or(c.down, ctx.Err()); err != nil {
+		return err
 	}
 	c.lasts = append(c.lasts, until)
 	return c.Revocations.Revoke(ctx, id, until)
@@ -195,6 +196,26 @@ func TestWhatEndsCopiesOfACookie(t *testing.T) {
 					require.Empty(t, again.Keys())
 				}
 			}
+		})
+	}
+}
+
+// A visitor who leaves before the answer has still logged out, or in.
+func TestSessionsAreEndedThoughTheVisitorLeaves(t *testing.T) {
+	for name, end := range map[string]func(*cookiestore.Session){
+		"Flush":    (*cookiestore.Session).Flush,
+		"CycleKey": (*cookiestore.Session).CycleKey,
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := newRevokingSite(t)
+			cookie := site.login("zoe")
+			session := site.load(cookie)
+			end(session)
+			gone, leave := context.WithCancel(t.Context())
+			leave()
+			_, err := site.m.Save(gone, session)
+			require.NoError(t, err)
+			require.ErrorIs(t, site.load(cookie).Refused(), cookiestore.ErrRevoked)
 		})
 	}
 }

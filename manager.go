@@ -390,7 +390,7 @@ const maxConflicts = 100
 // carryOut does what is to be done at the end of a request, if need be on top of
 // what other requests have done meanwhile.
 func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how *ending, c *closing) (cookieChange, error) {
-	ctx, cancel := m.detached(ctx)
+	ctx, cancel := m.detached(ctx, c)
 	defer cancel()
 	turn, err := m.takeTurn(ctx, c)
 	if err != nil {

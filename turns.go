@@ -103,8 +103,8 @@ func (t *turn) saved(version string, rec Record) {
 
 // detached is the context in which a session is saved. A visitor who leaves has still
 // paid, or logged out, so it ends by its own bound alone.
-func (m *Manager) detached(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.signing != nil && m.rules.revocations == nil { // it asks no server
+func (m *Manager) detached(ctx context.Context, c *closing) (context.Context, context.CancelFunc) {
+	if m.signing != nil && len(c.leftIDs) == 0 && len(c.cycled) == 0 { // no server is asked
 		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(context.WithoutCancel(ctx), maxSaveTime, errSaveTime)

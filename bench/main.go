@@ -28,6 +28,11 @@
 //	go run ./bench stores -only cookiestore -visitors 0 -o /tmp -cpuprofile cpu.out
 //	go tool pprof -top cpu.out
 //
+// # revoke
+//
+// It uses the same databases, and starts servers of its own to kill them: PostgreSQL and
+// MariaDB, if they are installed (with -all they must be), and Redis, which it needs.
+//
 // # speed
 //
 // The same measurements are there as benchmarks, for benchstat, and for profiles:

@@ -10,9 +10,9 @@ import (
 
 // An outage is what was measured while the backend was killed and started again.
 type outage struct {
-	mode  string
-	bound time.Duration
-	down  time.Duration // from the kill to the restart
+	backend, mode string
+	bound         time.Duration
+	down          time.Duration // from the kill to the restart
 
 	accepted, failed int64         // requests meanwhile of those who had not signed out
 	lastAccepted     time.Duration // when the last of them began that was accepted, after the kill
@@ -27,7 +27,7 @@ const patience = 30 * time.Second
 
 // measureOutage kills the server under load. It is an error if a session is accepted, or
 // is not, against what the mode promises.
-func measureOutage(ctx context.Context, w watch, bound time.Duration, server *redisServer, mode downMode, n throng) (o outage, err error) {
+func measureOutage(ctx context.Context, w watch, bound time.Duration, server *ownServer, mode downMode, n throng) (o outage, err error) {
 	f, err := newFleet(w, bound, server.open, mode.whenDown...)
 	if err != nil {
 		return o, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -50,11 +51,11 @@ func runRevoke(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	down, err := endingsDown(ctx, wallWatch, n, bounds[len(bounds)-1])
+	down, notKilled, err := endingsDown(ctx, n, bounds[len(bounds)-1], *all)
 	if err != nil {
 		return err
 	}
-	r := revokeReport(n, up, down, about, left)
+	r := revokeReport(n, up, down, about, append(left, notKilled...))
 	fmt.Print(r.String())
 	return r.savePart(*dir, "revocation.md", "revoke")
 }
@@ -85,27 +86,13 @@ func endingsUp(ctx context.Context, n throng, bounds []time.Duration, all bool) 
 		}
 		rows = append(rows, got...)
 	}
-	err = withRedis(ctx, func(server *redisServer) error {
-		got, err := endingsOn(ctx, wallWatch, "Redis", server.open, n, bounds)
-		rows = append(rows, got...)
-		return err
-	})
-	return rows, left, append(about, "a Redis of its own (appendonly yes, appendfsync always)"), err
-}
-
-// withRedis runs do with a Redis that is gone afterwards.
-func withRedis(ctx context.Context, do func(*redisServer) error) error {
-	dir, err := os.MkdirTemp("", "redis")
+	server, err := newRedisServer(ctx)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
-	defer os.RemoveAll(dir)
-	server, err := newRedisServer(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer server.kill()
-	return do(server)
+	defer server.end()
+	got, err := endingsOn(ctx, wallWatch, "Redis", server.open, n, bounds)
+	return append(rows, got...), left, append(about, "a Redis of its own (appendonly yes, appendfsync always)"), err
 }
 
 func endingsOn(ctx context.Context, w watch, name string, open opener, n throng, bounds []time.Duration) (rows []endingsRow, err error) {
@@ -185,18 +172,36 @@ func downModes(bound time.Duration) []downMode {
 	}
 }
 
-// endingsDown measures each mode with a Redis that is killed and started again.
-func endingsDown(ctx context.Context, w watch, n throng, bound time.Duration) (rows []outage, err error) {
-	for _, mode := range downModes(bound) {
-		fmt.Fprintf(os.Stderr, "Redis is killed, %s\n", mode.name)
-		err := withRedis(ctx, func(server *redisServer) error {
-			row, err := measureOutage(ctx, w, bound, server, mode, n)
-			rows = append(rows, row)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("with Redis killed, %s: %w", mode.name, err)
+// endingsDown measures each mode with servers that are killed and started again.
+func endingsDown(ctx context.Context, n throng, bound time.Duration, all bool) (rows []outage, left []string, err error) {
+	for _, own := range ownServers {
+		server, err := own.start(ctx)
+		if errors.Is(err, exec.ErrNotFound) && !all {
+			left = append(left, own.name+" to kill")
+			continue
 		}
+		if err != nil {
+			return nil, nil, err
+		}
+		got, err := outagesOf(ctx, own.name, server, n, bound)
+		server.end()
+		if err != nil {
+			return nil, nil, err
+		}
+		rows = append(rows, got...)
+	}
+	return rows, left, nil
+}
+
+func outagesOf(ctx context.Context, name string, server *ownServer, n throng, bound time.Duration) (rows []outage, err error) {
+	for _, mode := range downModes(bound) {
+		fmt.Fprintf(os.Stderr, "%s is killed, %s\n", name, mode.name)
+		row, err := measureOutage(ctx, wallWatch, bound, server, mode, n)
+		if err != nil {
+			return nil, fmt.Errorf("with %s killed, %s: %w", name, mode.name, err)
+		}
+		row.backend = name
+		rows = append(rows, row)
 	}
 	return rows, nil
 }
@@ -208,7 +213,7 @@ func revokeReport(n throng, up []endingsRow, down []outage, about, left []string
 		"answer to that the last request began which an instance still accepted. The jars take turns, so a session may have worked for up to a turn longer than is shown, but the command fails if a request is accepted that began after the bound. All requests of the other users were accepted. %s.",
 		n.users, n.jars, revokeRounds, strings.Join(about, "; "))
 	if len(left) > 0 {
-		r.para("Left out, since they did not answer: %s.", strings.Join(left, ", "))
+		r.para("Left out, since they did not answer or are not installed: %s.", strings.Join(left, ", "))
 	}
 	var rows [][]string
 	for _, row := range up {
@@ -217,17 +222,18 @@ func revokeReport(n throng, up []endingsRow, down []outage, about, left []string
 	r.table([]string{"backend", "bound", "min, s", "median, s", "p99, s", "max, s", "requests of others"}, rows)
 
 	down0 := down[0]
-	r.para("Redis is killed and started again under the same load, with a bound of %v. A quarter of the users signs out everywhere "+
-		"long before, another just before the kill. A third one can't while Redis is down, and is told so, and does after the restart. "+
+	r.para("Then servers of the command's own, with default settings but for those of Redis above, are killed and started again under the same load, with a bound of %v: "+
+		"MariaDB and Redis with SIGKILL, PostgreSQL with SIGQUIT, after which it recovers as from a crash. A quarter of the users signs out everywhere "+
+		"long before, another just before the kill. A third one can't while the backend is down, and is told so, and does after the restart. "+
 		"All is as before when no request fails any more, and no session of the first two is accepted. "+
 		"What an instance had refused once it refused ever after, and nobody else lost a session.", down0.bound)
 	rows = nil
 	for _, o := range down {
 		after := distribution(o.after)
-		rows = append(rows, []string{o.mode, seconds(o.down), fmt.Sprintf("%.0f %%", 100*float64(o.accepted)/float64(max(1, o.accepted+o.failed))),
+		rows = append(rows, []string{o.backend, o.mode, seconds(o.down), fmt.Sprintf("%.0f %%", 100*float64(o.accepted)/float64(max(1, o.accepted+o.failed))),
 			seconds(o.lastAccepted), after[1], after[3], seconds(o.recovery), seconds(slices.Max(o.later))})
 	}
-	r.table([]string{"option", "Redis was down, s", "requests of others accepted meanwhile", "last of them after the kill, s",
+	r.table([]string{"backend", "option", "down, s", "requests of others accepted meanwhile", "last of them after the kill, s",
 		"ended just before the kill: median, s", "max, s", "all as before after the restart, s", "ended after it: max, s"}, rows)
 	return r
 }

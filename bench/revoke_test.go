@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -39,34 +41,33 @@ func quiet(t *testing.T) {
 // few are enough to see what must be, whatever it takes.
 var few = throng{users: 8, jars: 2}
 
-func requireRedis(t *testing.T) *redisServer {
+// requireOwn starts a server, or skips the test with a sentence that says which software
+// is missing; where CI is set, it fails instead.
+func requireOwn(t *testing.T, start func(context.Context) (*ownServer, error)) *ownServer {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("no redis-server to kill: install Debian's redis-server package to run this test")
-		}
-		require.NoError(t, err)
+	server, err := start(t.Context())
+	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
+		t.Skip(err)
 	}
-	server, err := newRedisServer(t.Context(), t.TempDir())
 	require.NoError(t, err)
-	t.Cleanup(server.kill)
+	t.Cleanup(server.end)
 	return server
 }
 
 func TestNoInstanceAcceptsAnEndedSessionPastTheBound(t *testing.T) {
 	quiet(t)
-	for _, test := range []struct {
-		name string
-		open func(t *testing.T) opener
-	}{
-		{"SQLite", func(t *testing.T) opener {
-			requireDatabase(t, sqlite)
-			return endedInDatabase(t.Context(), sqlite)
-		}},
-		{"Redis", func(t *testing.T) opener { return requireRedis(t).open }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			row, err := measureEndings(t.Context(), fakeWatch(), 2*time.Second, test.open(t), few)
+	open := map[string]func(t *testing.T) opener{
+		"Redis": func(t *testing.T) opener { return requireOwn(t, newRedisServer).open },
+	}
+	for _, db := range []*database{sqlite, postgres, mariadb} {
+		open[db.name] = func(t *testing.T) opener {
+			requireDatabase(t, db)
+			return endedInDatabase(t.Context(), db)
+		}
+	}
+	for name, open := range open {
+		t.Run(name, func(t *testing.T) {
+			row, err := measureEndings(t.Context(), fakeWatch(), 2*time.Second, open(t), few)
 			require.NoError(t, err)
 			require.Len(t, row.after, few.users/2*few.jars)
 			require.Positive(t, row.others)
@@ -77,12 +78,18 @@ func TestNoInstanceAcceptsAnEndedSessionPastTheBound(t *testing.T) {
 func TestABackendIsKilledAndStartedAgain(t *testing.T) {
 	quiet(t)
 	bound := 2 * time.Second
-	for _, mode := range downModes(bound) {
-		t.Run(mode.name, func(t *testing.T) {
-			o, err := measureOutage(t.Context(), fakeWatch(), bound, requireRedis(t), mode, few)
-			require.NoError(t, err)
-			require.Positive(t, o.accepted, "what is known")
-			require.Equal(t, mode.most != 0, o.failed > 0)
+	for _, own := range ownServers {
+		t.Run(own.name, func(t *testing.T) {
+			server := requireOwn(t, own.start)
+			watch := fakeWatch() // one for all modes, since the server keeps what was ended
+			for _, mode := range downModes(bound) {
+				t.Run(mode.name, func(t *testing.T) {
+					o, err := measureOutage(t.Context(), watch, bound, server, mode, few)
+					require.NoError(t, err)
+					require.Positive(t, o.accepted, "what is known")
+					require.Equal(t, mode.most != 0, o.failed > 0)
+				})
+			}
 		})
 	}
 }
