@@ -49,7 +49,7 @@ type otherCookies struct {
 
 	twinIDs []identity // of twins
 	leftIDs []identity // of sessions that were flushed
-	cycled  []identity // of the session, before CycleKey
+	cycled  []identity // of the session, before CycleKey; and of all that end with it
 }
 
 // other returns the visitor's other cookies.
@@ -60,11 +60,11 @@ func (c *contents) other() otherCookies {
 	return *c.others
 }
 
-// allIDs returns what all of the visitor's sessions can be ended by: this one, also from
-// before CycleKey, its twins, and those that were flushed.
-func (c *contents) allIDs() []identity {
+// liveIDs returns what the visitor's sessions can be ended by, but for those that were
+// flushed: this one, also from before CycleKey, and its twins.
+func (c *contents) liveIDs() []identity {
 	o := c.other()
-	return append(append(append(o.leftIDs, o.cycled...), o.twinIDs...), c.endable()...)
+	return append(append(o.cycled, o.twinIDs...), c.endable()...)
 }
 
 // restore fills c with the session that the store has kept, or returns why it is

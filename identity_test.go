@@ -460,3 +460,40 @@ func TestAStolenCookieStaysWorthless(t *testing.T) {
 	}
 	require.False(t, strings.Contains(stolen, "user"))
 }
+
+// A request empties the session while another one puts something in: it isn't ended.
+func TestASessionThatIsEmptiedAndUsedMeanwhileIsNotEnded(t *testing.T) {
+	for name, inner := range map[string]struct {
+		does  func(*cookiestore.Session)
+		empty bool
+	}{
+		"the other sets a value": {func(s *cookiestore.Session) { s.Set("b", 2) }, false},
+		"the other flushes it":   {func(s *cookiestore.Session) { s.Flush() }, true},
+		"the other only reads":   {func(s *cookiestore.Session) { s.Get("a") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			revocations := cookiestore.NewMemoryRevocations()
+			v := newVisitor(t, newRows(), cookiestore.WithRevocations(revocations, "user"))
+			var id string
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.CycleKey()
+				s.Set("a", 1)
+				id = s.ID()
+			})
+			cookie := v.cookie
+			v.get(func(_ http.ResponseWriter, _ *http.Request, s *cookiestore.Session) {
+				s.Clear()
+				v.get(func(_ http.ResponseWriter, _ *http.Request, other *cookiestore.Session) { inner.does(other) })
+			})
+			v.cookie = cookie
+			if inner.empty {
+				require.Nil(t, v.value("a"))
+			} else {
+				require.Equal(t, 2, v.value("b"))
+			}
+			revoked, err := revocations.Revoked(t.Context(), cookiestore.Identity{ID: id, StartedAt: time.Now()})
+			require.NoError(t, err)
+			require.Equal(t, inner.empty, revoked)
+		})
+	}
+}

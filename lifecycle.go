@@ -132,7 +132,7 @@ func (s *lifecycle) flush() {
 		o.left = append(o.left, s.value)
 	}
 	o.left = append(o.left, o.twins...)
-	ids := s.allIDs()
+	ids := append(o.leftIDs, s.liveIDs()...)
 	if len(o.left) > 0 || len(ids) > 0 {
 		s.others = &otherCookies{left: o.left, leftIDs: ids}
 	}
@@ -271,7 +271,7 @@ func (s *lifecycle) decide(how *ending, c *closing) {
 		return
 	case empty && s.sent && (s.loaded || s.cleared):
 		c.what = endSession
-		c.leftIDs = s.allIDs()
+		c.cycled = s.liveIDs()
 		return
 	case empty:
 		return

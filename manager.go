@@ -416,6 +416,9 @@ func (m *Manager) carryOut(ctx context.Context, r *http.Request, s *Session, how
 		switch {
 		case err == nil:
 		case c.what == endSession && means(err, ErrInterrupted):
+			if err := m.revoke(ctx, c.cycled); err != nil {
+				return cookieChange{}, err
+			}
 			return m.ended(s, c), nil
 		default:
 			return cookieChange{}, err
@@ -465,6 +468,10 @@ func (m *Manager) try(ctx context.Context, r *http.Request, s *Session, how *end
 		if err := m.forget(ctx, value, ""); err != nil {
 			return cookieChange{}, err
 		}
+	}
+	// Not before it is known that no other request has put something into the session.
+	if err := m.revoke(ctx, c.cycled); err != nil {
+		return cookieChange{}, err
 	}
 	return m.ended(s, c), nil
 }

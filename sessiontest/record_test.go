@@ -76,4 +76,9 @@ func TestRecords(t *testing.T) {
 	sessiontest.TestStore(t, func(_ testing.TB, clock func() time.Time) cookiestore.Store {
 		return newRecords(clock)
 	})
+	t.Run("with revocations", func(t *testing.T) {
+		sessiontest.TestStore(t, func(_ testing.TB, clock func() time.Time) cookiestore.Store {
+			return newRecords(clock)
+		}, revoking()...)
+	})
 }
