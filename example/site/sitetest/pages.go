@@ -2,6 +2,7 @@ package sitetest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func everyRouteAnswers(t *testing.T, on Place) {
 		{"POST", "/session.json", nil, 405, page, text, "take POST"},
 		{"DELETE", "/car", nil, 405, page, text, "take DELETE. It takes GET, HEAD, POST."},
 		{"GET", "/logout", nil, 405, page, text, "take GET. It takes POST."},
-		{"GET", "//car", nil, 307, "", "", ""},
+		{"GET", "//car", nil, cleaned(), "", "", ""},
 		{"GET", "/?a=%zz", nil, 400, page, text, "the form can"},
 		{"GET", "/?a=%ff", nil, 400, page, text, "not UTF-8"},
 		{"POST", "/session", []string{"op", strings.Repeat("x", 64<<10)}, 413, page, text, "the form has over 65536 bytes"},
@@ -270,4 +271,12 @@ func storesAreCompared(t *testing.T, on Place) {
 		v.Post("/session", "op", "set", "key", "big", "value", `"`+Noise(4000)+`"`)
 		assert.Contains(t, v.Get("/stores"), "does not fit")
 	}
+}
+
+// cleaned is the status with which an http.ServeMux sends a visitor to the clean path: 307
+// since Go 1.26.
+func cleaned() int {
+	w := httptest.NewRecorder()
+	http.NewServeMux().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost//", nil))
+	return w.Code
 }
