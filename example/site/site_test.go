@@ -206,7 +206,7 @@ func TestAnOlderCookieIsStillValid(t *testing.T) {
 // Without JavaScript, what a visitor checks is still a forgery of chunks.
 func TestACheckKeepsTheKind(t *testing.T) {
 	v := cookies.Visit(t, "-chunks", "2")
-	v.Post("/large", "size", "6000")
+	v.Post("/large", "size", "5000")
 	const leave = "Leave out the last one"
 	assert.Contains(t, v.Get("/forge"), leave)
 	assert.Contains(t, v.Post("/forge", "op", "check", "value", "x"), leave)
