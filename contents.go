@@ -1,6 +1,7 @@
 package cookiestore
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,7 +65,7 @@ func (c *contents) other() otherCookies {
 // flushed: this one, also from before CycleKey, and its twins.
 func (c *contents) liveIDs() []identity {
 	o := c.other()
-	return append(append(o.cycled, o.twinIDs...), c.endable()...)
+	return slices.Concat(o.cycled, o.twinIDs, c.endable())
 }
 
 // restore fills c with the session that the store has kept, or returns why it is

@@ -2,6 +2,7 @@ package cookiestore
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,7 +133,7 @@ func (s *lifecycle) flush() {
 		o.left = append(o.left, s.value)
 	}
 	o.left = append(o.left, o.twins...)
-	ids := append(o.leftIDs, s.liveIDs()...)
+	ids := slices.Concat(o.leftIDs, s.liveIDs())
 	if len(o.left) > 0 || len(ids) > 0 {
 		s.others = &otherCookies{left: o.left, leftIDs: ids}
 	}
