@@ -159,7 +159,11 @@ func TestTheRegistrationLeavesTheSessionAlone(t *testing.T) {
 		require.Equal(t, before, b.cookies["sessionid"])
 		b.cookies["sessionid"] = changed
 		if s.revocations != nil {
-			require.Empty(t, b.send("GET", "/account", nil).Result().Cookies(), "nor do the requests beside it")
+			page := map[string]string{"Sec-Fetch-Mode": "navigate"}
+			require.Empty(t, b.send("GET", "/account", page).Result().Cookies(), "nor does the page beside it")
+			s.clock.Advance(time.Minute)
+			require.Empty(t, b.send("GET", "/account", nil).Result().Cookies(), "nor a request of a page's, later")
+			s.clock.Advance(-time.Minute)
 		}
 		s.clock.Advance(time.Minute)
 		require.Equal(t, "200 ann", b.get("/account"))

@@ -155,6 +155,9 @@ func TestForgedRefreshes(t *testing.T) {
 			require.NotEmpty(t, w.Header().Get("Secure-Session-Challenge"), "or the browser would forget the key")
 			require.Empty(t, w.Result().Cookies())
 			require.Equal(t, tt.reason, s.refused[len(s.refused)-1])
+			if tt.name == "a key of one's own" {
+				require.Contains(t, s.log.String(), "the key has not signed the proof")
+			}
 			require.Equal(t, http.StatusUnauthorized, thief.status("/account"))
 		})
 	}
